@@ -1,0 +1,191 @@
+-- R7: the outcome of every trajectory x component on every day from signature to the date of the last delivery, as
+-- maximal intervals. Each condition is a step function of the day, so the outcome can only change on a day on which
+-- one of them does: those change points are judged once, then equal neighbours are merged.
+with knowledge as (
+
+    select known_on from {{ source('registry', 'knowledge') }}
+
+),
+
+milestones as (
+
+    select milestones.*
+    from {{ ref('int_component_milestones') }} as milestones
+    cross join knowledge
+    where milestones.signed_on <= knowledge.known_on
+
+),
+
+spans as (
+
+    select * from {{ ref('int_component_spans') }}
+
+),
+
+changes as (
+
+    select trajectory_component_no, signal, from_on as day, 1 as change from spans
+    union all
+    select spans.trajectory_component_no, spans.signal, spans.until_on as day, -1 as change
+    from spans
+    cross join knowledge
+    where spans.until_on <= knowledge.known_on
+    union all
+    select trajectory_component_no, 'signed' as signal, signed_on as day, 0 as change from milestones
+    union all
+    select milestones.trajectory_component_no, 'milestone' as signal, days.day, 0 as change
+    from milestones
+    cross join knowledge
+    cross join lateral (
+        select first_attempt_on as day
+        union all
+        select passed_on
+        union all
+        select first_progress_on
+        union all
+        select exempt_on
+        union all
+        select first_begun_on
+        union all
+        select first_enrolled_on
+        union all
+        select track_closed_on
+        union all
+        select track_suspended_on
+    ) as days
+    where days.day > milestones.signed_on and days.day <= knowledge.known_on
+
+),
+
+days as (
+
+    select
+        trajectory_component_no,
+        day,
+        sum(change) filter (where signal = 'component_open') as component_open,
+        sum(change) filter (where signal = 'running') as running,
+        sum(change) filter (where signal = 'kept_up') as kept_up,
+        sum(change) filter (where signal = 'running_after_attempts') as running_after_attempts,
+        sum(change) filter (where signal = 'last_attempt_failed') as last_attempt_failed,
+        sum(change) filter (where signal = 'suspended') as suspended,
+        sum(change) filter (where signal = 'outside_target_group') as outside_target_group,
+        sum(change) filter (where signal = 'other_participation') as other_participation,
+        sum(change) filter (where signal = 'put_in') as put_in,
+        sum(change) filter (where signal = 'taken_out') as taken_out
+    from changes
+    group by trajectory_component_no, day
+
+),
+
+states as (
+
+    select
+        trajectory_component_no,
+        day,
+        coalesce(sum(component_open) over to_day, 0) > 0 as has_open_component,
+        coalesce(sum(running) over to_day, 0) > 0 as is_running,
+        coalesce(sum(kept_up) over to_day, 0) > 0 as is_kept_up,
+        coalesce(sum(running_after_attempts) over to_day, 0) > 0 as is_running_after_attempts,
+        coalesce(sum(last_attempt_failed) over to_day, 0) > 0 as has_last_attempt_failed,
+        coalesce(sum(suspended) over to_day, 0) > 0 as is_suspended,
+        coalesce(sum(outside_target_group) over to_day, 0) > 0 as is_outside_target_group,
+        coalesce(sum(other_participation) over to_day, 0) > 0 as has_other_participation,
+        coalesce(sum(put_in) over to_day, 0) > 0 as is_put_in,
+        coalesce(sum(taken_out) over to_day, 0) > 0 as is_taken_out
+    from days
+    window to_day as (
+        partition by trajectory_component_no order by day rows between unbounded preceding and current row
+    )
+
+),
+
+conditions as (
+
+    select
+        states.*,
+        milestones.contract_no,
+        milestones.component,
+        milestones.prior_pass_on is not null as has_prior_pass,
+        coalesce(milestones.passed_on <= states.day, false) as has_passed,
+        coalesce(milestones.exempt_on <= states.day, false) as is_exempt,
+        case
+            when states.is_put_in then true
+            when states.is_taken_out then false
+            else milestones.is_in_contract
+        end as is_in_contract,
+        coalesce(milestones.first_attempt_on <= states.day, false)
+        or coalesce(milestones.first_begun_on <= states.day, false) as has_trace,
+        coalesce(milestones.track_suspended_on <= states.day, false) as is_track_suspended,
+        coalesce(milestones.first_enrolled_on <= states.day, false) as has_enrolled,
+        (
+            coalesce(milestones.track_closed_on <= states.day, false)
+            or (coalesce(milestones.first_begun_on <= states.day, false) and not states.has_open_component)
+            or (
+                coalesce(milestones.first_enrolled_on <= states.day, false)
+                and not states.is_kept_up
+                and not coalesce(milestones.first_progress_on <= states.day, false)
+            )
+        ) as is_closed
+    from states
+    inner join milestones on states.trajectory_component_no = milestones.trajectory_component_no
+
+),
+
+outcomes as (
+
+    select
+        trajectory_component_no,
+        contract_no,
+        component,
+        day,
+        case
+            when not is_in_contract then 'not_required'
+            when has_prior_pass then 'prior_level'
+            when has_passed then 'passed'
+            when is_exempt then 'exempt'
+            when is_in_contract is null and not has_trace then 'undetermined'
+            when has_last_attempt_failed and is_running_after_attempts then 'resitting'
+            when has_last_attempt_failed then 'failed'
+            when is_outside_target_group then 'left_target_group'
+            when is_suspended or is_track_suspended then 'suspended'
+            when is_closed and has_other_participation then 'changed_target_group'
+            when is_closed then 'dropped_out'
+            when is_running then 'in_progress'
+            when has_enrolled then 'awaiting_result'
+            else 'waiting'
+        end as outcome
+    from conditions
+
+),
+
+turns as (
+
+    select
+        outcomes.*,
+        lag(outcome) over (partition by trajectory_component_no order by day) as outcome_before
+    from outcomes
+
+),
+
+intervals as (
+
+    select
+        contract_no,
+        component,
+        outcome,
+        day as valid_from,
+        cast(lead(day) over (partition by trajectory_component_no order by day) - 1 as date) as valid_to
+    from turns
+    where outcome_before is null or outcome_before <> outcome
+
+)
+
+select
+    contracts.contract_id,
+    intervals.component,
+    intervals.outcome,
+    intervals.valid_from,
+    intervals.valid_to,
+    intervals.contract_no
+from intervals
+inner join {{ ref('int_contracts') }} as contracts on intervals.contract_no = contracts.contract_no
