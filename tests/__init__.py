@@ -1,0 +1,1 @@
+"""The proofs. ``deliveries.py`` writes what the other party would deliver; nothing here is shipped."""

@@ -1,0 +1,1 @@
+"""Proofs of the border: schemas, validation, cross-row rules, pseudonyms, quarantine."""
