@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from orchestration.simulation import parameters as p
 from orchestration.simulation.draws import NEVER, Days, Draws, day, year_of
-from orchestration.simulation.events import ABSENT, FAILED, NO_RESULT, PASSED, TEST_KINDS, Courses, Tests, small
+from orchestration.simulation.events import FAILED, NO_RESULT, PASSED, TEST_KINDS, Courses, Tests
 from orchestration.simulation.persons import People, late
 from orchestration.simulation.table import RegistryTable, Version, labels, numbered
 from orchestration.simulation.trajectories import COURSE, Trajectories
@@ -192,6 +192,3 @@ def waiting_list(draws: Draws, who: Trajectories, people: People) -> RegistryTab
             "module_code": labels(np.where(component == 0, -1, draws.whole(0, 1, len(at))), _MODULES),
         },
     )
-
-
-__all__ = ["ABSENT", "dutch_courses", "small", "social_orientation_courses", "tests_taken", "waiting_list"]

@@ -11,6 +11,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Literal
@@ -77,7 +78,7 @@ def simulate(
                     shown = table.shown_on(writer.day)
                     bad = None
                     if dirty > 0:
-                        shown, bad = damage(shown, table, dirty, (seed, batch, rank))
+                        shown, bad = damage(shown, table, dirty, seed, batch, rank)
                     writer.add(name, shown.drop(ROW), bad)
             progress(f"{min(contracts, (batch + 1) * BATCH_SIZE):,} of {contracts:,} contracts simulated")
         return [writer.finish() for writer in writers]
@@ -191,17 +192,20 @@ class _ExtractFile:
 
 
 class _DeliveryWriter:
-    """A delivery written aside under a hidden name, and renamed when its manifest is complete."""
+    """A delivery, written aside under a hidden name.
+
+    It appears whole: the directory is renamed without its manifest, for only a manifest says that a delivery is there;
+    then the manifest is moved in. So a reader never finds one in a directory that is about to change its name.
+    """
 
     def __init__(self, out: Path, day: date, format: Format, as_text: bool) -> None:
         self.date, self.day = day, (day - date(1970, 1, 1)).days
         self._target = out / day.isoformat()
         self._aside = out / f".{day.isoformat()}.partial"
+        self._manifest = out / f".{day.isoformat()}.manifest.json"
         shutil.rmtree(self._aside, ignore_errors=True)
         self._aside.mkdir()
-        self._files = {
-            name: _ExtractFile(self._aside, extract, format, as_text) for name, extract in EXTRACTS.items()
-        }
+        self._files = {name: _ExtractFile(self._aside, extract, format, as_text) for name, extract in EXTRACTS.items()}
 
     def add(self, name: str, shown: pl.DataFrame, damaged: pl.DataFrame | None) -> None:
         file = self._files[name]
@@ -219,12 +223,15 @@ class _DeliveryWriter:
             "synthetic": True,
             "files": [file.entry() for file in self._files.values()],
         }
-        text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-        (self._aside / "manifest.json").write_text(text, encoding="utf-8")
+        self._manifest.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         self._aside.rename(self._target)
+        self._manifest.replace(self._target / "manifest.json")
         return self._target
 
     def abandon(self) -> None:
+        """Leave nothing behind of what has not appeared."""
+        for file in self._files.values():
+            with suppress(OSError):
+                file.close()
         shutil.rmtree(self._aside, ignore_errors=True)
-
-
+        self._manifest.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """Careers in Dutch as a second language (NT2): modules from A1 to A2 and beyond, re-sits, drop-outs and returns.
 
 Here: enrolments, results, tests and decisions on their days. Not here: what the registry shows of them, and when
-(``rows.py``).
+(``attendance.py``, ``tracks.py``).
 """
 
 from __future__ import annotations

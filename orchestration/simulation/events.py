@@ -1,7 +1,7 @@
 """What happens in a career, before it becomes rows of the registry.
 
 Here: the column sets that the two components' careers share: courses, tests, decisions. Not here: how a career goes
-(``social_orientation.py``, ``dutch.py``), nor when the registry shows it (``rows.py``).
+(``social_orientation.py``, ``dutch.py``), nor when the registry shows it (``attendance.py``, ``tracks.py``).
 """
 
 from __future__ import annotations
@@ -159,10 +159,3 @@ def components_of(
     first.last[overwritten] = resits.last[resit[overwritten]]
     first.last_dated[overwritten] = resits.last_dated[resit[overwritten]]
     return Decisions.join([first, resits.take(own_component[resits.trajectory])])
-
-
-__all__ = [
-    "ABSENT", "COMPONENT_KINDS", "DECISIONS", "FAILED", "MET", "NOT_APPLICABLE", "NOT_MET", "NO_RESULT", "PASSED",
-    "TEST_KINDS", "Career", "Courses", "Decisions", "Events", "Tests",
-    "components_of", "decided_on", "exemptions", "never", "nothing", "small",
-]  # fmt: skip

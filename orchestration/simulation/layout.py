@@ -25,7 +25,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Extract:
-    """One extract: its columns in order, its key, and the period pairs that must not be reversed."""
+    """One extract: its columns in order, and its key."""
 
     name: str
     key: tuple[str, ...]
@@ -41,14 +41,22 @@ class Extract:
         """Kind by column name."""
         return {column.name: column.kind for column in self.columns}
 
+    def of_kind(self, *kinds: str) -> list[str]:
+        """Names of the columns of these kinds."""
+        return [column.name for column in self.columns if column.kind in kinds]
+
     @property
-    def period(self) -> tuple[str, str] | None:
-        """The pair (first day, last day) that every full row of the extract holds, if it has one."""
-        if {"begin", "einde"} <= set(self.names):
-            return "begin", "einde"
-        return None
+    def references(self) -> list[str]:
+        """Names of the columns that must hold the key of another extract's row."""
+        return [column.name for column in self.columns if column.parent]
+
+    @property
+    def periods(self) -> list[tuple[str, str]]:
+        """The pairs (first day, last day) that must not be reversed."""
+        return [pair for pair in _PERIODS if set(pair) <= set(self.names)]
 
 
+_PERIODS = (("begin", "einde"), ("datum_inschrijving", "datum_uitschrijving"))
 PARENT_OF = {"insz": "personen", "contract_id": "contracten", "traject_id": "trajecten"}
 
 
@@ -134,8 +142,6 @@ EXTRACTS: dict[str, Extract] = {
             "inbreuk_id:id! insz:insz! type:code! sanctionerende_overheid:code datum_vaststelling:date! "
             "datum_ingebrekestelling:date boete_bedrag:dec boete_datum:date",
         ),
-        _extract(
-            "wachtlijst", "insz onderdeel datum", "insz:insz! onderdeel:code! datum:date! module_code:text"
-        ),
+        _extract("wachtlijst", "insz onderdeel datum", "insz:insz! onderdeel:code! datum:date! module_code:text"),
     )
 }

@@ -217,9 +217,7 @@ class People:
             [begins[everyone], first.changed[changed], first.left[left], first.returned[returned]]
         ).astype(np.int32)
         after_first = np.minimum(first.changed, first.left)
-        ends = np.concatenate(
-            [after_first[everyone], first.left[changed], first.returned[left], never(len(returned))]
-        )
+        ends = np.concatenate([after_first[everyone], first.left[changed], first.returned[left], never(len(returned))])
         kind = np.concatenate(
             [base[everyone], switched[changed], np.full(len(left), 5, np.int16), before_departure[returned]]
         )
@@ -231,9 +229,7 @@ class People:
         closed = np.where(ends < NEVER, np.maximum(closed, recorded), NEVER).astype(np.int32)
         gone = kind == 5
         code = np.where(gone, 1, np.where(kind == 2, 2, 0))
-        subtype = np.where(
-            np.isin(kind, (0, 3)), draws.pick((0.8, 0.2), m), 2 + draws.pick((0.5, 0.3, 0.15, 0.05), m)
-        )
+        subtype = np.where(np.isin(kind, (0, 3)), draws.pick((0.8, 0.2), m), 2 + draws.pick((0.5, 0.3, 0.15, 0.05), m))
         subtype = np.where(kind == 4, 6, np.where(gone | (kind == 2), -1, subtype))
         reason = np.where(gone, draws.pick((3, 3, 2, 1, 1), m), -1)
         exempt = np.where((kind == 1) & draws.chance(0.25, m), draws.pick((4, 2, 1), m), -1)

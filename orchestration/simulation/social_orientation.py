@@ -1,6 +1,7 @@
 """Careers in social orientation (MO): a course of some sixty hours, an evaluation, re-sits.
 
-Here: enrolments, tests and decisions on their days. Not here: what the registry shows of them, and when (``rows.py``).
+Here: enrolments, tests and decisions on their days. Not here: what the registry shows of them, and when
+(``attendance.py``, ``tracks.py``).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from datetime import date
 import numpy as np
 
 from orchestration.simulation import parameters as p
-from orchestration.simulation.draws import NEVER, Draws, day, shift_out_of
+from orchestration.simulation.draws import NEVER, Days, Draws, day, shift_out_of
 from orchestration.simulation.events import (
     ABSENT,
     FAILED,

@@ -18,7 +18,6 @@ from orchestration.simulation.events import (
     COMPONENT_KINDS,
     DECISIONS,
     MET,
-    NO_RESULT,
     NOT_APPLICABLE,
     NOT_MET,
     Career,
@@ -290,6 +289,3 @@ def _track_type(draws: Draws, who: Trajectories) -> NDArray[np.int8]:
     brussels = who.in_brussels & (who.participation != COMPULSORY) & draws.chance(p.TRACK_BRUSSELS, n)
     kind = np.where(brussels, 2, kind)
     return np.where(who.sequence == 0, 4 + draws.pick((6, 2, 2), n), kind).astype(np.int8)
-
-
-__all__ = ["NO_RESULT", "Ends", "Tracks", "draw_ends"]
