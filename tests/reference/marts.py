@@ -216,10 +216,13 @@ class Marts:
         ]
         if kind == "all":
             return len(certificates)
-        return sum(
-            (self.registry.participation(item.contract) if item.contract else "undetermined") == kind
-            for item in certificates
-        )
+        return sum(self._participation_on_the_day(item) == kind for item in certificates)
+
+    def _participation_on_the_day(self, certificate: Certificate) -> str:
+        """Of the linked contract; one that is not signed yet does not exist yet."""
+        contract = certificate.contract
+        is_linked = contract is not None and contract.signed <= self.day
+        return self.registry.participation(contract) if is_linked else "undetermined"
 
     def mart_q3_certificates(self) -> list[MartRow]:
         return [
@@ -255,7 +258,10 @@ class Marts:
                     for one in some
                     if (failed := self._failed_components(one)) is not None
                 ]
-                yield {"counting_unit": unit, "participation_type": kind, "n_completed_evaluated": len(completed)}, completed
+                yield (
+                    {"counting_unit": unit, "participation_type": kind, "n_completed_evaluated": len(completed)},
+                    completed,
+                )
 
     def mart_q4_completed_and_certified(self) -> list[MartRow]:
         rows = []
@@ -275,7 +281,10 @@ class Marts:
         rows = []
         for row, completed in self._completed():
             n = Counter(tuple(failed) for failed, certified in completed if failed and not certified)
-            row |= {"n_uncertified_failed": n.total(), "uncertified_failed_rate": rounded(_rate(n.total(), len(completed)))}
+            row |= {
+                "n_uncertified_failed": n.total(),
+                "uncertified_failed_rate": rounded(_rate(n.total(), len(completed))),
+            }
             row |= {"n_failed_mo_only": n["mo",], "n_failed_nt2_only": n["nt2",], "n_failed_both": n["mo", "nt2"]}
             rows.append(row)
         return rows

@@ -132,7 +132,10 @@ def _dutch_result(result: str | None, level: str | None, target: str) -> str | N
 
 
 def _course_result(row: Row, target: str) -> Evidence | None:
-    kind, dated = _dutch_result(row["besluit"], row["niveau"], target), _earliest(row["einde"], row["datum_uitschrijving"])
+    kind, dated = (
+        _dutch_result(row["besluit"], row["niveau"], target),
+        _earliest(row["einde"], row["datum_uitschrijving"]),
+    )
     return Evidence(kind, dated, "course", row["deelname_id"], row["niveau"]) if kind and dated else None
 
 
