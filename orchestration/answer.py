@@ -1,0 +1,190 @@
+"""The answer to written question 714 for any one day.
+
+Here: keeping the definitions of the marts with the warehouse (``record_definitions``), and running them again for one
+day (``answer``). An answer follows the rules of the marts because it runs their SQL, to the letter. Not here: those
+rules (``dbt_project/``), nor the words in which an answer is given (``wording.py``).
+
+How the definitions run: compiled SQL names its relations in full, ``"warehouse"."facts"."fct_certificate"``. The
+answer therefore opens an empty database in memory under the name ``warehouse``, and the stored one, read-only, under
+another name. Every stored table shows through as a view of its own name; ``int_reporting_dates`` is replaced by the one
+day; the definitions then fill the rest. No text of SQL is rewritten, and nothing is written to the stored file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from orchestration.publication import MARTS
+from orchestration.settings import Settings
+
+ANSWERED = tuple(mart for mart in MARTS if mart != "mart_outcome_cube")
+"""The marts an answer holds. The cube is for exploring, and dear for a day outside its window."""
+
+_REPORTING_DATES = "int_reporting_dates"
+_STORED = "stored"
+_BUILT = "warehouse"
+
+
+class AnswerError(Exception):
+    """No answer can be given; the message says what to do."""
+
+
+class DateOutOfRange(AnswerError):
+    """The day lies after the last delivery: what will have happened by then is not known."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The rows of the six marts for one day.
+
+    ``marts``: mart → its rows in the order of its grain, as column → value (rates are Decimal with six decimals).
+    """
+
+    as_of_date: date
+    known_on: date
+    synthetic: bool
+    marts: Mapping[str, tuple[Mapping[str, Any], ...]]
+
+    def rows(self, mart: str, **where: str) -> list[Mapping[str, Any]]:
+        """The rows of a mart in which the given columns hold the given values."""
+        return [row for row in self.marts[mart] if all(row[column] == value for column, value in where.items())]
+
+    def as_json(self) -> str:
+        """``{"as_of_date", "known_on", "marts": {mart: [row, …]}}``: dates ISO 8601, rates exact numbers."""
+        document = {"as_of_date": self.as_of_date, "known_on": self.known_on, "marts": self.marts}
+        return json.dumps(document, default=_json_value, indent=2, ensure_ascii=False)
+
+
+def _json_value(value: Any) -> Any:
+    # A double holds six decimals exactly enough to print them back: its shortest form is the decimal itself.
+    return float(value) if isinstance(value, Decimal) else value.isoformat()
+
+
+def record_definitions(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
+    """Keep the statements that make the marts from the reporting dates in ``quality.mart_definitions``.
+
+    ``connection``: writable, on the file dbt has just built (its catalog is named ``warehouse``); ``target``: dbt's
+    target directory of that build, whose ``manifest.json`` holds the graph and the compiled SQL. The table has one row
+    per relation, ``model`` (its name), ``position`` (the order in which to run them, from 1), ``sql`` (the statement).
+    """
+    manifest = json.loads((target / "manifest.json").read_bytes())
+    nodes = manifest["nodes"]
+    definitions = [
+        (nodes[node]["name"], position, _statement(nodes[node]))
+        for position, node in enumerate(_definitions(manifest), start=1)
+    ]
+    connection.execute("create schema if not exists quality")
+    connection.execute(
+        "create or replace table quality.mart_definitions"
+        " (model varchar not null, position integer not null, sql varchar not null)"
+    )
+    connection.executemany("insert into quality.mart_definitions values (?, ?, ?)", definitions)
+
+
+def _definitions(manifest: Mapping[str, Any]) -> list[str]:
+    """Node ids to run, parents first: what lies between the reporting dates and the marts, and the views it reads."""
+    nodes, children = manifest["nodes"], manifest["child_map"]
+    ids = {node["name"]: id for id, node in nodes.items() if node["resource_type"] == "model"}
+    dated: set[str] = set()
+    waiting = [ids[_REPORTING_DATES]]
+    while waiting:
+        fresh = set(children[waiting.pop()]) - dated
+        dated |= fresh
+        waiting += fresh
+    ordered: dict[str, None] = {}
+
+    def visit(node: str) -> None:
+        # Anything else is a stored table (or seed, or source) and shows through as it is.
+        if node in ordered or not (node in dated or _is_view(nodes.get(node, {}))):
+            return
+        for parent in nodes[node]["depends_on"]["nodes"]:
+            visit(parent)
+        ordered[node] = None
+
+    for mart in ANSWERED:
+        visit(ids[mart])
+    return list(ordered)
+
+
+def _is_view(node: Mapping[str, Any]) -> bool:
+    return node.get("config", {}).get("materialized") == "view"
+
+
+def _statement(node: Mapping[str, Any]) -> str:
+    if not node.get("compiled_code"):
+        raise ValueError(f"dbt's manifest holds no compiled SQL of {node['name']}: it is not of the build just made")
+    kind = "view" if _is_view(node) else "table"
+    return f"create {kind} {node['relation_name']} as\n{node['compiled_code']}"
+
+
+def answer(settings: Settings, as_of: date) -> Answer:
+    """Answer for one day, from the warehouse as it is now. Takes seconds, and may run during a night.
+
+    Any day up to the last delivery can be asked. Before 2016-02-29 the population is empty: counts are 0, rates NULL.
+
+    Raises:
+        DateOutOfRange: ``as_of`` lies after the date of the last delivery.
+        AnswerError: there is no warehouse yet, or it cannot be read.
+    """
+    if not settings.warehouse.exists():
+        raise AnswerError(
+            f"There is no warehouse yet at {settings.warehouse}. Run `kbi night` (or `make night`) first."
+        )
+    with duckdb.connect(":memory:", config={"memory_limit": settings.memory_limit}) as connection:
+        try:
+            connection.execute(f"attach {_quoted(settings.warehouse)} as {_STORED} (read_only)")
+        except duckdb.Error as error:
+            raise AnswerError(f"The warehouse at {settings.warehouse} cannot be read: {error}") from error
+        known_on, synthetic = connection.execute(
+            f"select known_on, synthetic from {_STORED}.registry.knowledge"
+        ).fetchone()
+        if as_of > known_on:
+            raise DateOutOfRange(
+                f"{as_of} lies after the last delivery, of {known_on}: give a date up to then, or deliver first."
+            )
+        connection.execute(f"attach ':memory:' as {_BUILT}")
+        definitions = connection.execute(
+            f"select model, sql from {_STORED}.quality.mart_definitions order by position"
+        ).fetchall()
+        _show_through(connection, {_REPORTING_DATES, *(model for model, _ in definitions)})
+        connection.execute(
+            f"create table {_BUILT}.intermediate.{_REPORTING_DATES} as select ?::date as as_of_date, false as in_cube",
+            [as_of],
+        )
+        for _, sql in definitions:
+            connection.execute(sql)
+        return Answer(as_of, known_on, synthetic, {mart: _rows(connection, mart) for mart in ANSWERED})
+
+
+def _show_through(connection: duckdb.DuckDBPyConnection, except_for: Iterable[str]) -> None:
+    """A view in the empty database for every stored table, except those that are made again."""
+    tables = connection.execute(
+        "select schema_name, table_name from duckdb_tables()"
+        " where database_name = ? and not list_contains(?, table_name)",
+        [_STORED, list(except_for)],
+    ).fetchall()
+    schemas = connection.execute(
+        "select schema_name from duckdb_schemas() where database_name = ? and not internal", [_STORED]
+    ).fetchall()
+    for (schema,) in schemas:
+        connection.execute(f'create schema if not exists {_BUILT}."{schema}"')
+    for schema, table in tables:
+        connection.execute(f'create view {_BUILT}."{schema}"."{table}" as from {_STORED}."{schema}"."{table}"')
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, mart: str) -> tuple[dict[str, Any], ...]:
+    rows = connection.execute(f"from {_BUILT}.marts.{mart} order by {', '.join(MARTS[mart])}")
+    columns = [column[0] for column in rows.description]
+    return tuple(dict(zip(columns, row, strict=True)) for row in rows.fetchall())
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"

@@ -1,0 +1,296 @@
+"""Releases: the marts, written so that they can be read for years and checked by anyone.
+
+Here: when a release is due, what is in one, and how it takes the place of the one before. A release is a directory
+under ``published/`` that is complete or absent, and never changed afterwards; ``published/current`` points at the one
+being served. Not here: whether the figures are sound (the checks of the build come first, and only then the caller
+publishes), nor how long releases are kept.
+
+Nothing here is about a person: only the tables of schema ``marts`` go out, as tables of their own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pyarrow.parquet as pq
+
+from orchestration.ledger import Entry, Ledger
+from orchestration.settings import DBT_PROJECT, PROJECT_ROOT, Settings
+
+MARTS: Mapping[str, tuple[str, ...]] = {
+    "mart_q1_pass_rate": ("as_of_date", "counting_unit", "component"),
+    "mart_q2_pass_rate_by_participation": ("as_of_date", "counting_unit", "component", "participation_type"),
+    "mart_q3_certificates": ("as_of_date", "counting_unit", "participation_type"),
+    "mart_q4_completed_and_certified": ("as_of_date", "counting_unit", "participation_type"),
+    "mart_q5_completed_not_certified": ("as_of_date", "counting_unit", "participation_type"),
+    "mart_non_success_reasons": ("as_of_date", "counting_unit", "component", "participation_type", "reason"),
+    "mart_outcome_cube": (
+        "as_of_date",
+        "regime_code",
+        "cohort_quarter",
+        "component",
+        "participation_type",
+        "sex",
+        "age_group",
+        "nationality_group",
+        "region",
+        "agency_kbo",
+        "outcome",
+    ),
+}
+"""Every mart that is published, with its grain: the columns that identify a row and by which its rows are ordered."""
+
+ENGINES = ("duckdb", "dbt-core", "dbt-duckdb", "dagster", "pandera", "polars", "pyarrow")
+_CODE = (PROJECT_ROOT / "orchestration", PROJECT_ROOT / "schemas", DBT_PROJECT)
+_CODE_SUFFIXES = {".py", ".sql", ".yml", ".csv", ".md"}
+_NOT_CODE = {"target", "logs", "dbt_packages", "__pycache__"}
+_ASIDE = ".partial"
+_CSV_BATCH = 1 << 16
+
+
+class PublicationError(Exception):
+    """The warehouse is not in a state to be published. What was published stays as it is."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """One published state. ``directory`` holds ``internal/`` and ``manifest.json``; it never changes."""
+
+    directory: Path
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """The parsed ``manifest.json``: its fields are described in docs/publication.md."""
+        return json.loads((self.directory / "manifest.json").read_bytes())
+
+    @property
+    def release_id(self) -> str:
+        """``<known_on>.<number>-<identity>``: sorts by state of knowledge, then by the order of publication."""
+        return self.manifest["release_id"]
+
+
+def current(settings: Settings) -> Release | None:
+    """The release being served, or None before the first."""
+    link = settings.published / "current"
+    return Release(link.resolve()) if (link / "manifest.json").exists() else None
+
+
+def needs_publication(settings: Settings) -> bool:
+    """Whether the deliveries taken, or the code, differ from those of the release being served."""
+    taken = _deliveries(Ledger(settings.ledger).taken())
+    served = current(settings)
+    return bool(taken) and (served is None or _inputs_of(served.manifest) != (taken, code_version()))
+
+
+def code_version() -> str:
+    """Version of the package and a hash of everything that makes a figure: code, schemas, SQL, seeds, pinned libraries.
+
+    Works without git, and is the same wherever the same files lie.
+    """
+    project = PROJECT_ROOT / "pyproject.toml"
+    digest = hashlib.sha256()
+    for path in sorted({project, PROJECT_ROOT / "requirements.lock", *_code_files()}):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{content}  {path.relative_to(PROJECT_ROOT).as_posix()}\n".encode())
+    return f"{tomllib.loads(project.read_text())['project']['version']}+{digest.hexdigest()[:12]}"
+
+
+def _code_files() -> Iterable[Path]:
+    for root in _CODE:
+        for directory, subdirectories, names in os.walk(root):
+            subdirectories[:] = [name for name in subdirectories if name not in _NOT_CODE]
+            yield from (Path(directory, name) for name in names if Path(name).suffix in _CODE_SUFFIXES)
+
+
+def publish(settings: Settings) -> Release:
+    """Publish the marts of the warehouse as it is now, and serve them. The caller has seen its checks pass.
+
+    Publishing the same deliveries by the same code again gives the same release: a night killed at any point of this
+    leaves the previous release served, and the next night completes it.
+
+    Raises:
+        PublicationError: the warehouse lacks a mart or holds an empty one, is not of the deliveries in the ledger, or
+            what was written does not agree with it.
+    """
+    deliveries = _deliveries(Ledger(settings.ledger).taken())
+    inputs = deliveries, code_version()
+    settings.published.mkdir(parents=True, exist_ok=True)
+    release = next((r for r in _releases(settings) if _inputs_of(r.manifest) == inputs), None)
+    if release is None:
+        aside = settings.published / _ASIDE
+        shutil.rmtree(aside, ignore_errors=True)
+        release = _write(settings, aside, *inputs)
+    _serve(settings, release)
+    return release
+
+
+def _deliveries(taken: Iterable[Entry]) -> list[dict[str, Any]]:
+    return [
+        {"delivery_id": e.delivery_id, "extracted_at": e.order[0].isoformat(), "sha256": e.fingerprint} for e in taken
+    ]
+
+
+def _inputs_of(manifest: Mapping[str, Any]) -> tuple[list[dict[str, Any]], str]:
+    return manifest["deliveries"], manifest["code_version"]
+
+
+def _releases(settings: Settings) -> list[Release]:
+    return [
+        Release(path.parent)
+        for path in sorted(settings.published.glob("[!.]*/manifest.json"))
+        if not path.parent.is_symlink()
+    ]
+
+
+def _write(settings: Settings, aside: Path, deliveries: list[dict[str, Any]], code: str) -> Release:
+    internal = aside / "internal"
+    (internal / "parquet").mkdir(parents=True)
+    with duckdb.connect(":memory:", config=_engine(settings)) as connection:
+        known_on, synthetic = _open_warehouse(connection, settings, deliveries)
+        _copy_marts(connection, internal / "kbi_marts.duckdb")
+        rows = _export_marts(connection, internal / "parquet")
+    marts = [
+        {"name": mart, "rows": rows[mart], "content_sha256": content_sha256(internal / "parquet" / f"{mart}.parquet")}
+        for mart in MARTS
+    ]
+    release_id = _next_release_id(settings, known_on, deliveries, code)
+    manifest = {
+        "release_id": release_id,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "known_on": known_on.isoformat(),
+        "synthetic": synthetic,
+        "deliveries": deliveries,
+        "code_version": code,
+        "engines": {"python": platform.python_version(), **{name: version(name) for name in ENGINES}},
+        "marts": marts,
+    }
+    (aside / "manifest.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    for path in [*aside.rglob("*"), aside]:
+        _sync(path)
+    directory = aside.rename(settings.published / release_id)
+    _sync(settings.published)
+    return Release(directory)
+
+
+def _engine(settings: Settings) -> dict[str, Any]:
+    return {"memory_limit": settings.memory_limit, "temp_directory": str(settings.work / "publication")}
+
+
+def _open_warehouse(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, deliveries: list[dict[str, Any]]
+) -> tuple[date, bool]:
+    """Attach the warehouse as ``warehouse`` and see that it is of these deliveries and holds every mart."""
+    connection.execute(f"attach {_quoted(settings.warehouse)} as warehouse (read_only)")
+    built_from = connection.execute(
+        "select delivery_id from warehouse.registry.deliveries where status = 'taken'"
+        " order by extracted_at, delivery_id"
+    ).fetchall()
+    if [id for (id,) in built_from] != [delivery["delivery_id"] for delivery in deliveries]:
+        raise PublicationError(
+            f"{settings.warehouse} is not of the deliveries in {settings.ledger}: build it again (`kbi night`)."
+        )
+    present = {
+        name
+        for (name,) in connection.execute(
+            "select table_name from duckdb_tables() where database_name = 'warehouse' and schema_name = 'marts'"
+        ).fetchall()
+    }
+    for mart in MARTS:
+        if mart not in present or not connection.execute(f"select 1 from warehouse.marts.{mart} limit 1").fetchone():
+            raise PublicationError(f"{settings.warehouse}: marts.{mart} is missing or empty; nothing was published.")
+    return connection.execute("select known_on, synthetic from warehouse.registry.knowledge").fetchone()
+
+
+def _copy_marts(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Real tables with their comments, in a file that any DuckDB from 1.0 on opens."""
+    connection.execute(f"attach {_quoted(path)} as published (storage_version 'v1.0.0')")
+    connection.execute("create schema published.marts")
+    for mart, grain in MARTS.items():
+        table = f"published.marts.{mart}"
+        connection.execute(f"create table {table} as from warehouse.marts.{mart} order by {', '.join(grain)}")
+        of_mart = "database_name = 'warehouse' and schema_name = 'marts' and table_name = ? and comment is not null"
+        for (comment,) in connection.execute(f"select comment from duckdb_tables() where {of_mart}", [mart]).fetchall():
+            connection.execute(f"comment on table {table} is {_quoted(comment)}")
+        for column, comment in connection.execute(
+            f"select column_name, comment from duckdb_columns() where {of_mart}", [mart]
+        ).fetchall():
+            connection.execute(f'comment on column {table}."{column}" is {_quoted(comment)}')
+
+
+def _export_marts(connection: duckdb.DuckDBPyConnection, directory: Path) -> dict[str, int]:
+    """One Parquet file per mart, from the published tables. Returns rows per mart, the same in all three places."""
+    rows = {}
+    for mart in MARTS:
+        file = _quoted(directory / f"{mart}.parquet")
+        connection.execute(f"copy published.marts.{mart} to {file} (format parquet, compression zstd)")
+        counts = connection.execute(
+            " union all ".join(
+                f"select count(*) from {place}"
+                for place in (f"warehouse.marts.{mart}", f"published.marts.{mart}", file)
+            )
+        ).fetchall()
+        if len(set(counts)) != 1:
+            raise PublicationError(f"marts.{mart} has {counts} rows in warehouse, published file and Parquet.")
+        (rows[mart],) = counts[0]
+    return rows
+
+
+def content_sha256(path: Path) -> str:
+    """Hash of the rows of a Parquet file, whatever wrote it: SHA-256 of the CSV of its rows in the order of the file.
+
+    A header of column names; commas, no quotes (no value of a mart holds a comma, a quote or a line end), LF; NULL
+    empty; integers in digits, rates with six decimals, dates ISO 8601; UTF-8.
+    """
+    digest = hashlib.sha256()
+    file = pq.ParquetFile(path)
+    digest.update((",".join(file.schema_arrow.names) + "\n").encode())
+    for batch in file.iter_batches(_CSV_BATCH):
+        digest.update(pl.from_arrow(batch).write_csv(include_header=False, quote_style="never").encode())
+    return digest.hexdigest()
+
+
+def _next_release_id(settings: Settings, known_on: date, deliveries: list[dict[str, Any]], code: str) -> str:
+    identity = hashlib.sha256(json.dumps([deliveries, code]).encode()).hexdigest()[:8]
+    numbers = [
+        int(match[1])
+        for path in settings.published.iterdir()
+        if (match := re.fullmatch(rf"{known_on}\.(\d+)-[0-9a-f]+", path.name))
+    ]
+    return f"{known_on}.{max(numbers, default=0) + 1:02d}-{identity}"
+
+
+def _serve(settings: Settings, release: Release) -> None:
+    """Point ``current`` at the release in one step: a reader finds the old one or the new one, never neither."""
+    aside = settings.published / f"{_ASIDE}-link"
+    aside.unlink(missing_ok=True)
+    aside.symlink_to(release.directory.name, target_is_directory=True)
+    aside.rename(settings.published / "current")
+    _sync(settings.published)
+
+
+def _sync(path: Path) -> None:
+    """On disk before anything that relies on it is."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _quoted(value: object) -> str:
+    return "'" + str(value).replace("'", "''") + "'"
