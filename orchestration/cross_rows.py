@@ -1,0 +1,321 @@
+"""What a row's verdict needs to know of other rows: repeated keys, parents, number changes.
+
+Here: those facts, computed in DuckDB (which spills) and joined to the rows as the columns that the checks of
+``schemas`` judge. Not here: any verdict (``schemas``), the reading of files (``reading.py``, ``dossiers``), nor the
+order in which extracts are judged (``validation.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+import schemas
+from orchestration.number_changes import NumberChanges
+from schemas import Extract
+
+BATCH_ROWS = 250_000
+"""Rows judged at a time: bounds the memory of a verdict."""
+
+Pseudonymise = Callable[[pl.Series], pl.Series]
+
+
+class CrossRows:
+    """The rows of one delivery and what they know of each other.
+
+    Args:
+        texts: the delivery's text Parquet per extract.
+        known: the validated Parquet per extract of the state before it; empty for the first delivery.
+        pseudonymise: distinct numbers → 32 hex digits.
+        is_delta: rows are changes and deletions rather than the whole registry.
+        spill: folder for what does not fit into ``memory_limit``.
+    """
+
+    def __init__(
+        self,
+        texts: Mapping[str, Path],
+        known: Mapping[str, Path],
+        pseudonymise: Pseudonymise,
+        *,
+        is_delta: bool,
+        memory_limit: str,
+        spill: Path,
+    ) -> None:
+        self._pseudonymise = pseudonymise
+        self._is_delta, self._known = is_delta, known
+        spill.mkdir(parents=True, exist_ok=True)
+        self._duckdb = duckdb.connect(
+            config={"memory_limit": memory_limit, "temp_directory": str(spill), "threads": 2}
+        )
+        for name, path in texts.items():
+            self._run(f"create view delivered_{name} as from read_parquet({_quoted(path)})")
+        for name, path in known.items():
+            self._run(f"create view known_{name} as from read_parquet({_quoted(path)})")
+        self._run("create table numbers (number varchar, person_key varchar, parent_state varchar)")
+        self._run("create table current_keys (person_key varchar, current_key varchar)")
+        self._run("create table person_states (person_key varchar, state varchar)")
+
+    def close(self) -> None:
+        """Free the memory and the spilled files."""
+        self._duckdb.close()
+
+    # -- repeated rows ----------------------------------------------------------------------------------------------
+
+    def find_repeated(self, extract: Extract) -> int:
+        """Find exact duplicates and rows of one key that contradict each other; return how many duplicates there are.
+
+        The first of equal rows stays. Of two deletions only the key counts.
+        """
+        deletes = "verwijderd is not distinct from 'true'" if self._is_delta else "false"
+        content = [
+            column if column in extract.key else f"case when not {deletes} then {column} end"
+            for column in extract.names
+        ] + (["verwijderd"] if self._is_delta else [])
+        key = ", ".join(extract.key)
+        complete = " and ".join(f"{column} is not null" for column in extract.key)
+        # Keys are looked up by a 64-bit hash first: grouping every key as text would be the dearest step of the night.
+        self._run(f"""
+            create table repeated_{extract.name} as
+            with twice as (
+                select hash({key}) as key_hash from delivered_{extract.name} group by key_hash having count(*) > 1
+            ),
+            candidates as (
+                select * from delivered_{extract.name} where hash({key}) in (select key_hash from twice)
+            ),
+            numbered as (
+                select
+                    *,
+                    row_number() over (partition by {", ".join(content)} order by line_number) > 1 as is_duplicate
+                from candidates
+            )
+            select
+                line_number,
+                is_duplicate,
+                {complete} and count(*) filter (where not is_duplicate) over (partition by {key}) > 1 as key_conflict
+            from numbered
+        """)
+        return self._count(f"repeated_{extract.name} where is_duplicate")
+
+    # -- numbers and persons ----------------------------------------------------------------------------------------
+
+    def meet_numbers(self, extract: Extract) -> None:
+        """Give every number that this extract brings for the first time its pseudonym and its standing as a parent."""
+        for column in extract.insz_columns:
+            new = self._frame(
+                f"select distinct {column} as number from delivered_{extract.name} "
+                f"where {column} is not null and {column} not in (select number from numbers)"
+            )
+            if not new.height:
+                continue
+            met = new.with_columns(person_key=self._pseudonymise(new["number"]))
+            self._duckdb.register("met", met.to_arrow())
+            self._run("""
+                insert into numbers
+                select met.number, met.person_key, coalesce(states.state, 'missing')
+                from met
+                left join current_keys on met.person_key = current_keys.person_key
+                left join person_states as states
+                    on coalesce(current_keys.current_key, met.person_key) = states.person_key
+            """)
+            self._duckdb.unregister("met")
+
+    def follow_changes(self, changes: Path) -> None:
+        """From here on numbers are followed through these changes (validated Parquet of ``insz_wijzigingen``)."""
+        edges = self._frame(f'select old_person_key as "old", new_person_key as "new" from {_parquet(changes)}')
+        self._duckdb.register("followed", NumberChanges(edges).current().to_arrow())
+        self._run(
+            "create or replace table current_keys as select number as person_key, current as current_key from followed"
+        )
+        self._duckdb.unregister("followed")
+
+    def settle_persons(self, persons: Path, quarantined: pl.DataFrame) -> None:
+        """From here on numbers stand for persons: present, quarantined or missing after following number changes.
+
+        Args:
+            persons: validated Parquet of ``personen`` with this delivery.
+            quarantined: column ``person_key``, of the quarantined rows of ``personen``.
+        """
+        self._duckdb.register("held_back", quarantined.select("person_key").to_arrow())
+        self._run(f"""
+            insert into person_states
+            with stated as (
+                select person_key, true as is_present from {_parquet(persons)}
+                union all
+                select person_key, false as is_present from held_back where person_key is not null
+            )
+            select
+                coalesce(current_keys.current_key, stated.person_key) as person_key,
+                case when bool_or(stated.is_present) then 'present' else 'quarantined' end as state
+            from stated
+            left join current_keys on stated.person_key = current_keys.person_key
+            group by 1
+        """)
+        self._run("""
+            update numbers set parent_state = coalesce(person_states.state, 'missing')
+            from (
+                select numbers.number, coalesce(current_keys.current_key, numbers.person_key) as person_key
+                from numbers left join current_keys on numbers.person_key = current_keys.person_key
+            ) as resolved
+            left join person_states on resolved.person_key = person_states.person_key
+            where numbers.number = resolved.number
+        """)
+        self._duckdb.unregister("held_back")
+
+    def settle_dossiers(self, dossiers: pl.DataFrame) -> None:
+        """Which persons' dossiers came, and which of them could not be read.
+
+        Args:
+            dossiers: columns ``number`` (INSZ, null where nobody can tell), ``is_readable``.
+        """
+        told = dossiers.drop_nulls("number")
+        self._duckdb.register("told", told.with_columns(person_key=self._pseudonymise(told["number"])).to_arrow())
+        self._run("""
+            create table dossier_persons as
+            select
+                coalesce(current_keys.current_key, told.person_key) as person_key,
+                case when bool_or(told.is_readable) then 'brought' else 'unreadable' end as status
+            from told left join current_keys on told.person_key = current_keys.person_key
+            group by 1
+        """)
+        self._duckdb.unregister("told")
+
+    def settle_parents(self, extract: Extract, validated: Path, quarantined: pl.DataFrame) -> None:
+        """From here on the keys of this extract stand as parents.
+
+        Args:
+            validated: its Parquet with this delivery.
+            quarantined: its one key column, of the quarantined rows.
+        """
+        (key,) = extract.key
+        self._duckdb.register("held_back", quarantined.select(key).to_arrow())
+        self._run(f"""
+            create table parents_{extract.name} as
+            select {key} as parent, 'present' as state from {_parquet(validated)}
+            union all
+            select parent, 'quarantined' as state
+            from (
+                select {key} as parent from held_back where {key} is not null
+                except
+                select {key} as parent from {_parquet(validated)}
+            ) as only_quarantined
+        """)
+        self._duckdb.unregister("held_back")
+
+    def mark_cycles(self, sound: pl.DataFrame) -> None:
+        """Find the number changes that lead back to where they begin.
+
+        Args:
+            sound: column ``line_number``, of those delivered rows that break no other rule.
+        """
+        extract = schemas.EXTRACTS["insz_wijzigingen"]
+        old, new = extract.key[0], next(name for name in extract.insz_columns if name not in extract.key)
+        rows = self._frame(f"""
+            select rows.line_number, olds.person_key as "old", news.person_key as "new"
+            from delivered_{extract.name} as rows
+            left join numbers as olds on rows.{old} = olds.number
+            left join numbers as news on rows.{new} = news.number
+        """)
+        deletions = self._frame(
+            f"select line_number from delivered_{extract.name} where verwijderd = 'true'"
+        ) if self._is_delta else rows.select("line_number").clear()  # fmt: skip
+        changes = rows.join(deletions, on="line_number", how="anti").drop_nulls("old")
+        bring = changes.join(sound, on="line_number", how="semi").drop_nulls("new").unique("old", keep="first")
+        before = pl.DataFrame(schema={"old": pl.String, "new": pl.String})
+        if extract.name in self._known:
+            before = self._frame(f'select old_person_key as "old", new_person_key as "new" from known_{extract.name}')
+        # Known rows stay where this delivery does not delete them: in a full one, where it brings their key at all.
+        gone = rows.join(deletions, on="line_number", how="semi").join(sound, on="line_number", how="semi")
+        before = (
+            before.join(gone, on="old", how="anti") if self._is_delta else before.join(rows, on="old", how="semi")
+        )
+        marked: list[pl.DataFrame] = []
+        while True:
+            edges = [bring.select("old", "new"), before.join(bring, on="old", how="anti")]
+            back = changes.filter(NumberChanges(pl.concat(edges)).leads_back(changes)).select("line_number")
+            marked.append(back)
+            # What goes in circles is not accepted; the row known under its key then holds, and may close another one.
+            left = bring.join(back, on="line_number", how="anti")
+            if left.height == bring.height:
+                break
+            bring = left
+        self._duckdb.register("marked", pl.concat(marked).unique().to_arrow())
+        self._run("create table cycles as select line_number from marked")
+        self._duckdb.unregister("marked")
+
+    # -- rows with their facts --------------------------------------------------------------------------------------
+
+    def batches(self, extract: Extract, *, with_cycles: bool = True, known_fill_in: tuple[str, ...] = ()) -> Iterator[pl.DataFrame]:
+        """The delivered rows but for exact duplicates, with pseudonyms and the fact columns of ``schemas``.
+
+        ``known_fill_in``: columns that this delivery cannot carry: where empty, they stay as known.
+        """  # fmt: skip
+        name = extract.name
+        columns, joins = [f"rows.{column}" for column in ("line_number", *extract.names)], []
+        if self._is_delta:
+            columns.append("rows.verwijderd")
+        for column in extract.insz_columns:
+            joins.append(f"left join numbers as {column}_known on rows.{column} = {column}_known.number")
+            columns.append(f"{column}_known.person_key as {schemas.PSEUDONYM_COLUMNS[column]}")
+        for column in known_fill_in if name in self._known else ():
+            columns[columns.index(f"rows.{column}")] = f"coalesce(rows.{column}, known.{column}) as {column}"
+        if known_fill_in and name in self._known:
+            joins.append(f"left join known_{name} as known on insz_known.person_key = known.person_key")
+        joins.append(f"left join repeated_{name} as repeated on rows.line_number = repeated.line_number")
+        columns.append(f"coalesce(repeated.key_conflict, false) as {schemas.KEY_CONFLICT}")
+        for parent in extract.parents:
+            if parent.extract == "personen":
+                state = f"{parent.column}_known.parent_state"
+            else:
+                joins.append(
+                    f"left join parents_{parent.extract} as {parent.column}_parent "
+                    f"on rows.{parent.column} = {parent.column}_parent.parent"
+                )
+                state = f"coalesce({parent.column}_parent.state, 'missing')"
+            columns.append(f"{state} as {schemas.parent_state(parent.column)}")
+        if name == "insz_wijzigingen":
+            cycles = "rows.line_number in (select line_number from cycles)" if with_cycles else "false"
+            columns.append(f"{cycles} as {schemas.ALIAS_CYCLE}")
+        reader = self._duckdb.cursor().execute(
+            f"select {', '.join(columns)} from delivered_{name} as rows {' '.join(joins)} "
+            "where not coalesce(repeated.is_duplicate, false)"
+        ).to_arrow_reader(BATCH_ROWS)  # fmt: skip
+        for batch in reader:
+            if batch.num_rows:
+                yield pl.DataFrame(pl.from_arrow(batch))
+
+    # -- what stays of the state before -----------------------------------------------------------------------------
+
+    def kept(self, query: str, **frames: pl.DataFrame) -> Iterator[pl.DataFrame]:
+        """Rows of the state before, by a query over ``known_<extract>`` and the given frames."""
+        for name, frame in frames.items():
+            self._duckdb.register(name, frame.to_arrow())
+        reader = self._duckdb.execute(query).to_arrow_reader(BATCH_ROWS)
+        for batch in reader:
+            yield pl.DataFrame(pl.from_arrow(batch))
+        for name in frames:
+            self._duckdb.unregister(name)
+
+    def count_known(self, extract: str) -> int:
+        """Rows of the state before this delivery."""
+        return self._count(f"known_{extract}") if extract in self._known else 0
+
+    def _count(self, relation: str) -> int:
+        (n,) = self._duckdb.execute(f"select count(*) from {relation}").fetchone()  # type: ignore[misc]
+        return int(n)
+
+    def _frame(self, query: str) -> pl.DataFrame:
+        return self._duckdb.execute(query).pl()
+
+    def _run(self, statement: str) -> None:
+        self._duckdb.execute(statement)
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _parquet(path: Path) -> str:
+    return f"read_parquet({_quoted(path)})"

@@ -1,0 +1,115 @@
+"""What became of every delivery: one JSON document per delivery directory, its latest status.
+
+Here: writing, reading and ordering those entries. Writing a ``taken`` entry is the commit point of a delivery: its
+directories in the archive, the quarantine and the validated zone exist for a reader only from then on. Not here: the
+decision to take or refuse (``intake.py``), rows of any kind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestration.manifest import BRUSSELS
+
+_LONGEST_NAME = 200
+
+
+class RowAccount(BaseModel):
+    """Where the rows of one extract of one delivery went: delivered = accepted + quarantined + duplicates."""
+
+    model_config = ConfigDict(frozen=True)
+
+    extract: str
+    n_delivered: int
+    n_accepted: int
+    n_quarantined: int
+    n_duplicates: int
+
+
+class Entry(BaseModel):
+    """The latest status of one delivery directory.
+
+    ``fingerprint``: identity of the bytes (manifest and files); ``signature``: cheap file attributes under which that
+    identity was established. ``rule_counts``: quarantined rows per extract and rule code; one row may count under
+    several codes. A refused delivery has no row accounts: nothing of it was taken.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    delivery_id: str
+    status: Literal["taken", "refused"]
+    extracted_at: datetime | None = None
+    kind: str | None = None
+    synthetic: bool | None = None
+    taken_at: datetime | None = None
+    refusal_code: str | None = None
+    refusal_detail: str | None = None
+    fingerprint: str | None = None
+    signature: str | None = None
+    key_version: str | None = None
+    files: tuple[Mapping[str, Any], ...] = ()
+    rule_counts: Mapping[str, Mapping[str, int]] = Field(default_factory=dict)
+    reconciliation: tuple[RowAccount, ...] = ()
+    unexpected_columns: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+
+    @property
+    def order(self) -> tuple[datetime, str]:
+        """Deliveries are taken in this order. Only entries of readable manifests have one."""
+        if self.extracted_at is None:
+            raise ValueError(f"delivery {self.delivery_id} has no readable extracted_at")
+        return self.extracted_at, self.delivery_id
+
+    @property
+    def date(self) -> date:
+        """The date of the delivery: the calendar date of ``extracted_at`` in Brussels."""
+        return self.order[0].astimezone(BRUSSELS).date()
+
+
+class Ledger:
+    """The entries in one directory; absent directory = no delivery yet."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def entries(self) -> list[Entry]:
+        """Latest status of every delivery directory ever seen, taken ones first in their order, then by name."""
+        entries = [Entry.model_validate_json(path.read_bytes()) for path in sorted(self._directory.glob("*.json"))]
+        taken = sorted((entry for entry in entries if entry.status == "taken"), key=lambda entry: entry.order)
+        return taken + sorted((e for e in entries if e.status != "taken"), key=lambda entry: entry.delivery_id)
+
+    def taken(self) -> list[Entry]:
+        """The deliveries that make up the warehouse's knowledge, in the order in which they were taken."""
+        return [entry for entry in self.entries() if entry.status == "taken"]
+
+    def of(self, delivery_id: str) -> Entry | None:
+        """The latest status of one delivery directory."""
+        path = self._path(delivery_id)
+        return Entry.model_validate_json(path.read_bytes()) if path.exists() else None
+
+    def record(self, entry: Entry) -> None:
+        """Replace the delivery's entry, whole or not at all."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        path = self._path(entry.delivery_id)
+        aside = path.with_suffix(".partial")
+        text = json.dumps(entry.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+        with aside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+
+    def _path(self, delivery_id: str) -> Path:
+        # A directory may have a name that is no valid delivery_id: its refusal is recorded all the same.
+        name = quote(delivery_id, safe="")
+        if len(name) > _LONGEST_NAME:
+            name = hashlib.sha256(name.encode()).hexdigest()
+        return self._directory / f"{name}.json"

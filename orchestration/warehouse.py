@@ -1,0 +1,147 @@
+"""The warehouse file: what dbt is given to build from, and the rename that puts a new one in place.
+
+Here: the build file with its schema `registry` (docs/architecture.md), dbt's environment, and when a build is due. Not
+here: running dbt (``dbt_assets.py``), any model (``dbt_project/``), publishing (``publication.py``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import duckdb
+
+from orchestration.answer import record_definitions
+from orchestration.code_version import code_version
+from orchestration.ledger import Entry, Ledger
+from orchestration.quarantine import quarantine_query
+from orchestration.settings import Settings
+from schemas import EXTRACTS
+
+
+class NothingTaken(Exception):
+    """There is no state to build from: no delivery was taken yet."""
+
+
+def build_file(settings: Settings) -> Path:
+    """The file that dbt builds. Views remember their catalog by the file's stem, so it is that of the warehouse."""
+    return settings.work / "build" / settings.warehouse.name
+
+
+def needs_build(settings: Settings) -> bool:
+    """Whether the warehouse differs from what the ledger and the code would give now."""
+    ledger = Ledger(settings.ledger)
+    if not ledger.taken():
+        return False
+    return not settings.warehouse.exists() or _recorded_stamp(settings.warehouse) != _stamp(ledger.entries())
+
+
+def prepare(settings: Settings, *, keep: bool = False) -> Path:
+    """Make the build file with schema `registry` and return it.
+
+    ``keep``: begin with a copy of the present warehouse, for building only some of its models again.
+
+    Raises:
+        NothingTaken: there is no taken delivery.
+    """
+    ledger = Ledger(settings.ledger)
+    taken = ledger.taken()
+    if not taken:
+        raise NothingTaken(
+            f"No delivery was taken yet. Put one into {settings.landing} and run `kbi night`, or materialize the "
+            "landing assets first."
+        )
+    path = build_file(settings)
+    shutil.rmtree(path.parent, ignore_errors=True)
+    path.parent.mkdir(parents=True, mode=0o700)
+    if keep and settings.warehouse.exists():
+        shutil.copyfile(settings.warehouse, path)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create schema if not exists registry")
+        state = settings.validated / taken[-1].delivery_id
+        for name in EXTRACTS:
+            source = str(state / f"{name}.parquet").replace("'", "''")
+            connection.execute(f"create or replace view registry.{name} as from read_parquet('{source}')")
+        _tell_deliveries(connection, ledger.entries())
+        _tell_accounts(connection, taken)
+        rows = quarantine_query(settings.quarantine, [entry.delivery_id for entry in taken])
+        connection.execute(f"create or replace view registry.quarantined_rows as {rows}")
+        connection.execute(
+            "create or replace table registry.knowledge as "
+            "select ?::date as known_on, ?::varchar as last_delivery_id, ?::boolean as synthetic",
+            [taken[-1].date, taken[-1].delivery_id, taken[-1].synthetic],
+        )
+        connection.execute(
+            "create or replace table registry.build as select ?::varchar as stamp", [_stamp(ledger.entries())]
+        )
+    return path
+
+
+def dbt_environment(settings: Settings) -> dict[str, str]:
+    """What dbt_project/profiles.yml reads."""
+    spill = settings.work / "spill"
+    spill.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return {
+        "KBI_DBT_WAREHOUSE": str(build_file(settings)),
+        "KBI_DBT_MEMORY": settings.memory_limit,
+        "KBI_DBT_SPILL": str(spill),
+    }
+
+
+def commit(settings: Settings, target: Path) -> None:
+    """Put the built file in place of the warehouse, at once and whole. Its readers keep the file they have open.
+
+    Args:
+        target: dbt's target directory, whose manifest holds the compiled models.
+    """
+    path = build_file(settings)
+    with duckdb.connect(str(path)) as connection:
+        record_definitions(connection, target)
+        connection.execute("checkpoint")
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    path.replace(settings.warehouse)
+    shutil.rmtree(path.parent, ignore_errors=True)
+
+
+def _tell_deliveries(connection: duckdb.DuckDBPyConnection, entries: list[Entry]) -> None:
+    connection.execute(
+        "create or replace table registry.deliveries (delivery_id varchar, extracted_at timestamptz, kind varchar, "
+        "synthetic boolean, taken_at timestamptz, status varchar, refusal_code varchar, refusal_detail varchar)"
+    )
+    rows = [
+        [e.delivery_id, e.extracted_at, e.kind, e.synthetic, e.taken_at, e.status, e.refusal_code, e.refusal_detail]
+        for e in entries
+    ]
+    connection.executemany("insert into registry.deliveries values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+def _tell_accounts(connection: duckdb.DuckDBPyConnection, taken: list[Entry]) -> None:
+    connection.execute(
+        "create or replace table registry.reconciliation (delivery_id varchar, extract varchar, n_delivered bigint, "
+        "n_accepted bigint, n_quarantined bigint, n_duplicates bigint)"
+    )
+    rows = [
+        [entry.delivery_id, a.extract, a.n_delivered, a.n_accepted, a.n_quarantined, a.n_duplicates]
+        for entry in taken
+        for a in entry.reconciliation
+    ]
+    connection.executemany("insert into registry.reconciliation values (?, ?, ?, ?, ?, ?)", rows)
+
+
+def _stamp(entries: list[Entry]) -> str:
+    """Identity of all that a build depends on: what was taken and refused, and the code."""
+    told = "\n".join(entry.model_dump_json() for entry in entries)
+    return hashlib.sha256(f"{code_version()}\n{told}".encode()).hexdigest()
+
+
+def _recorded_stamp(warehouse: Path) -> str | None:
+    try:
+        with duckdb.connect(str(warehouse), read_only=True) as connection:
+            row = connection.execute("select stamp from registry.build").fetchone()
+    except duckdb.Error:
+        # An older layout, or a damaged file: build it anew.
+        return None
+    return str(row[0]) if row else None
