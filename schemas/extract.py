@@ -83,7 +83,8 @@ class Extract:
     """What a good row of one extract is.
 
     ``key``: primary key; empty where rows have none. ``one_of``: columns of which at least one is required.
-    ``decision_dates``: where ``besluit_code`` is given, one of these dates must be readable.
+    ``decision_dates``: where ``besluit_code`` is given, one of these dates must be readable. ``own_facts``: facts that
+    only this extract has.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Extract:
     parents: tuple[Parent, ...] = ()
     one_of: tuple[str, ...] = ()
     decision_dates: tuple[str, ...] = ()
+    own_facts: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -115,8 +117,7 @@ class Extract:
         return (
             *((KEY_CONFLICT,) if self.key else ()),
             *(parent_state(parent.column) for parent in self.parents),
-            *((ALIAS_CYCLE,) if self.name == "insz_wijzigingen" else ()),
-            *((DOSSIER_ERROR,) if self.name == "dossiers" else ()),
+            *self.own_facts,
         )
 
 

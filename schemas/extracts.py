@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from schemas import codes
-from schemas.extract import Column, Extract, Parent
+from schemas.extract import ALIAS_CYCLE, DOSSIER_ERROR, Column, Extract, Parent
 
 _INSZ = Column("insz", "insz", required=True)
 _FLAGS = tuple(Column(f"onderdeel_{component}", "bool") for component in ("mo", "nt2", "lo"))
@@ -56,6 +56,7 @@ EXTRACTS: Mapping[str, Extract] = MappingProxyType(
                     Column("nieuwe_insz", "insz", required=True),
                     Column("datum", "date", required=True),
                 ),
+                own_facts=(ALIAS_CYCLE,),
             ),
             Extract(
                 "doelgroepen",
@@ -248,6 +249,12 @@ EXTRACTS: Mapping[str, Extract] = MappingProxyType(
     }
 )
 
-DOSSIERS = Extract("dossiers", "KBI dossiers as exchanged", key=(), columns=(Column("file_name", "text"),))
+DOSSIERS = Extract(
+    "dossiers",
+    "KBI dossiers as exchanged",
+    key=(),
+    columns=(Column("file_name", "text"),),
+    own_facts=(DOSSIER_ERROR,),
+)
 """The files of a ``kbi-xml`` delivery, which are judged whole before they are flattened into the extracts. They have no
 key: a name is a file's alone, and two dossiers of one person conflict in ``personen``."""

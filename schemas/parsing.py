@@ -54,9 +54,7 @@ def _number(text: pl.Expr, form: str, dtype: pl.DataType, bound: int | Decimal) 
     """The number; one of valid form that does not fit the type becomes ±``bound``, for it is out of range, not
     unreadable."""
     too_large = pl.when(text.str.starts_with("-")).then(pl.lit(-bound, dtype)).otherwise(pl.lit(bound, dtype))
-    # Leading zeros are part of the form but would overflow the parser when there are many of them.
-    plain = text.str.replace("^(-?)0+([0-9])", "${1}${2}")
-    return pl.when(text.str.contains(form)).then(plain.cast(dtype, strict=False).fill_null(too_large))
+    return pl.when(text.str.contains(form)).then(text.cast(dtype, strict=False).fill_null(too_large))
 
 
 _PARSERS: Mapping[str, Callable[[pl.Expr], pl.Expr]] = {
