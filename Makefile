@@ -21,3 +21,36 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 
 setup: $(VENV)/.installed ## virtual environment from the hashed lock file
 
+# Without a landing zone of one's own and an empty default one, a simulated registry shows what a night does.
+DEMO := --contracts 20000 --seed 2016 --until 2017-06-30 --deliveries 3 --dirty 0.004
+
+night: setup ## take all waiting deliveries, build, check, publish, and print the answer
+	@if [ -z "$$KBI_LANDING" ] && [ -z "$$(ls -A landing 2>/dev/null)" ]; then \
+	  echo "No deliveries yet: simulating a registry of 20,000 contracts into landing/" >&2; \
+	  $(BIN)/kbi simulate --out landing $(DEMO) || exit; \
+	fi
+	@$(BIN)/kbi night; code=$$?; \
+	if [ $$code -eq 0 ] || [ $$code -eq 3 ]; then $(BIN)/kbi summary || exit; fi; \
+	exit $$code
+
+dev: setup ## Dagster UI on http://127.0.0.1:3000
+	@$(BIN)/kbi prepare
+	$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
+
+lint: setup ## style of Python and SQL
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/sqlfluff lint dbt_project/models dbt_project/tests
+
+test: setup ## the test suite (under 10 minutes)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: setup ## everything, with the slow proofs, Chromium and the real dossiers; a skipped test is a failure
+	$(BIN)/python -m pytest --no-skips
+
+CONTRACTS ?= 400000
+bench: setup ## the night against one plain DuckDB script, CONTRACTS=400000
+	$(BIN)/python -m tests.bench.night_against_plain_sql --contracts $(CONTRACTS)
+
+clean: ## remove the environment and what was built, not the data
+	rm -rf $(VENV) dbt_project/target dbt_project/logs .pytest_cache .ruff_cache
