@@ -47,9 +47,7 @@ class CrossRows:
         self._pseudonymise = pseudonymise
         self._is_delta, self._known = is_delta, known
         spill.mkdir(parents=True, exist_ok=True)
-        self._duckdb = duckdb.connect(
-            config={"memory_limit": memory_limit, "temp_directory": str(spill), "threads": 2}
-        )
+        self._duckdb = duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": str(spill), "threads": 2})
         for name, path in texts.items():
             self._run(f"create view delivered_{name} as from read_parquet({_quoted(path)})")
         for name, path in known.items():
@@ -228,9 +226,7 @@ class CrossRows:
             before = self._frame(f'select old_person_key as "old", new_person_key as "new" from known_{extract.name}')
         # Known rows stay where this delivery does not delete them: in a full one, where it brings their key at all.
         gone = rows.join(deletions, on="line_number", how="semi").join(sound, on="line_number", how="semi")
-        before = (
-            before.join(gone, on="old", how="anti") if self._is_delta else before.join(rows, on="old", how="semi")
-        )
+        before = before.join(gone, on="old", how="anti") if self._is_delta else before.join(rows, on="old", how="semi")
         marked: list[pl.DataFrame] = []
         while True:
             edges = [bring.select("old", "new"), before.join(bring, on="old", how="anti")]
@@ -247,11 +243,13 @@ class CrossRows:
 
     # -- rows with their facts --------------------------------------------------------------------------------------
 
-    def batches(self, extract: Extract, *, with_cycles: bool = True, known_fill_in: tuple[str, ...] = ()) -> Iterator[pl.DataFrame]:
+    def batches(
+        self, extract: Extract, *, with_cycles: bool = True, known_fill_in: tuple[str, ...] = ()
+    ) -> Iterator[pl.DataFrame]:
         """The delivered rows but for exact duplicates, with pseudonyms and the fact columns of ``schemas``.
 
         ``known_fill_in``: columns that this delivery cannot carry: where empty, they stay as known.
-        """  # fmt: skip
+        """
         name = extract.name
         columns, joins = [f"rows.{column}" for column in ("line_number", *extract.names)], []
         if self._is_delta:

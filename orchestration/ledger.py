@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,6 +21,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from orchestration.manifest import BRUSSELS
 
 _LONGEST_NAME = 200
+
+DELIVERY_CHANGED = (
+    "this delivery was taken before with other bytes. What was taken stays; deliver corrections under a new "
+    "delivery_id, or put the bytes of that time back."
+)
+"""What is said of a taken delivery whose ``changed_fingerprint`` is set."""
 
 
 class RowAccount(BaseModel):
@@ -38,9 +44,10 @@ class RowAccount(BaseModel):
 class Entry(BaseModel):
     """The latest status of one delivery directory.
 
-    ``fingerprint``: identity of the bytes (manifest and files); ``signature``: cheap file attributes under which that
-    identity was established. ``rule_counts``: quarantined rows per extract and rule code; one row may count under
-    several codes. A refused delivery has no row accounts: nothing of it was taken.
+    ``fingerprint``: identity of the bytes (manifest and files) that were taken or refused; ``changed_fingerprint``:
+    that of other bytes under which a taken delivery lies there now (``delivery_changed``); ``signature``: cheap
+    attributes of the files, under which that identity was established. ``rule_counts``: quarantined rows per extract
+    and rule code; one row may count under several codes. A refused delivery has no row accounts: nothing was taken.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -54,12 +61,17 @@ class Entry(BaseModel):
     refusal_code: str | None = None
     refusal_detail: str | None = None
     fingerprint: str | None = None
+    changed_fingerprint: str | None = None
     signature: str | None = None
     key_version: str | None = None
-    files: tuple[Mapping[str, Any], ...] = ()
     rule_counts: Mapping[str, Mapping[str, int]] = Field(default_factory=dict)
     reconciliation: tuple[RowAccount, ...] = ()
     unexpected_columns: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+
+    @property
+    def fingerprint_now(self) -> str | None:
+        """Identity of the bytes that lie in the landing zone, as far as this entry knows."""
+        return self.changed_fingerprint or self.fingerprint
 
     @property
     def order(self) -> tuple[datetime, str]:

@@ -3,8 +3,8 @@
 Here: that one question, as a query per kind of delivery over the relations of ``cross_rows.py``. Not here: the verdict
 on delivered rows, nor writing the state (``validation.py``).
 
-Relations used: ``known_<extract>`` (the state before), ``held_back`` (keys of this delivery's quarantined rows: what was
-known under them holds), ``touched`` (keys that it accepted), ``current_keys``, ``dossier_persons``.
+Relations used: ``known_<extract>`` (the state before), ``held_back`` (keys of this delivery's quarantined rows: what
+was known under them holds), ``touched`` (keys that it accepted), ``current_keys``, ``dossier_persons``.
 """
 
 from __future__ import annotations

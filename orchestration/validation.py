@@ -2,7 +2,7 @@
 
 Here: the order in which extracts are judged, which row goes where, and the account of all rows. Not here: the rules
 (``schemas``), the facts that cross rows (``cross_rows.py``), reading files, or committing a delivery (``intake.py``).
-Every delivered row ends up accepted, quarantined or as an exact duplicate; the account must balance or nothing is taken.
+Every delivered row ends up accepted, quarantined or an exact duplicate; the account balances or nothing is taken.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 import schemas
 from orchestration.cross_rows import CrossRows
+from orchestration.dossiers import IS_DUPLICATE
 from orchestration.ledger import RowAccount
 from orchestration.manifest import Manifest, Refusal
 from orchestration.merging import kept_beside_dossiers, kept_in_delta, kept_in_full
@@ -217,12 +218,12 @@ class _Validation:
         if self._delivered.dossiers is None:
             return
         rows = pl.read_parquet(self._delivered.dossiers)
-        originals = rows.filter(~pl.col(schemas.IS_DUPLICATE))
+        originals = rows.filter(~pl.col(IS_DUPLICATE))
         broken = originals.join(
             schemas.judge(schemas.DOSSIERS, originals, self._context), on="line_number", how="inner"
         )
         file = QuarantineFile(self._quarantine, self._manifest.delivery_id, schemas.DOSSIERS.name)
-        file.add(broken, [name for name in rows.columns if name not in ("line_number", schemas.IS_DUPLICATE)])
+        file.add(broken.rename({schemas.DOSSIER_ERROR: "message"}), ["file_name", "message"])
         file.close()
         codes = Counter[str](dict(broken["rule_codes"].explode().value_counts().iter_rows()))
         n_duplicates = rows.height - originals.height

@@ -14,8 +14,8 @@ from pathlib import Path
 import duckdb
 
 from orchestration.answer import record_definitions
-from orchestration.code_version import code_version
-from orchestration.ledger import Entry, Ledger
+from orchestration.ledger import DELIVERY_CHANGED, Entry, Ledger
+from orchestration.publication import code_version
 from orchestration.quarantine import quarantine_query
 from orchestration.settings import Settings
 from schemas import EXTRACTS
@@ -111,11 +111,15 @@ def _tell_deliveries(connection: duckdb.DuckDBPyConnection, entries: list[Entry]
         "create or replace table registry.deliveries (delivery_id varchar, extracted_at timestamptz, kind varchar, "
         "synthetic boolean, taken_at timestamptz, status varchar, refusal_code varchar, refusal_detail varchar)"
     )
-    rows = [
-        [e.delivery_id, e.extracted_at, e.kind, e.synthetic, e.taken_at, e.status, e.refusal_code, e.refusal_detail]
-        for e in entries
-    ]
+    rows = [[e.delivery_id, e.extracted_at, e.kind, e.synthetic, e.taken_at, *_latest_status(e)] for e in entries]
     connection.executemany("insert into registry.deliveries values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+def _latest_status(entry: Entry) -> tuple[str, str | None, str | None]:
+    """A delivery that was taken and lies there with other bytes now is refused; ``taken_at`` tells that it counts."""
+    if entry.changed_fingerprint:
+        return "refused", "delivery_changed", DELIVERY_CHANGED
+    return entry.status, entry.refusal_code, entry.refusal_detail
 
 
 def _tell_accounts(connection: duckdb.DuckDBPyConnection, taken: list[Entry]) -> None:
@@ -133,7 +137,7 @@ def _tell_accounts(connection: duckdb.DuckDBPyConnection, taken: list[Entry]) ->
 
 def _stamp(entries: list[Entry]) -> str:
     """Identity of all that a build depends on: what was taken and refused, and the code."""
-    told = "\n".join(entry.model_dump_json() for entry in entries)
+    told = "\n".join(entry.model_dump_json(exclude={"signature"}) for entry in entries)
     return hashlib.sha256(f"{code_version()}\n{told}".encode()).hexdigest()
 
 

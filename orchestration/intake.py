@@ -1,0 +1,307 @@
+"""Taking deliveries: landing, reading, validation and commit, one delivery after the other in the contract's order.
+
+Here: which deliveries are waiting, what refuses one in view of those taken before, and the commit. Not here: the checks
+of a manifest (``manifest.py``), of bytes (``landing.py``) or of rows (``validation.py``); the warehouse.
+
+Everything is made aside in ``work/`` and renamed; the ledger entry, written last, makes a delivery taken. Killed
+anywhere before that, a run leaves no trace of the delivery but leftovers, which the next one replaces.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from orchestration.deliveries import delivery_directories
+from orchestration.dossiers import flatten
+from orchestration.landing import archive, fingerprint, signature
+from orchestration.ledger import DELIVERY_CHANGED, Entry, Ledger
+from orchestration.manifest import Manifest, Refusal, read_manifest
+from orchestration.pseudonyms import Key, load_key
+from orchestration.reading import read_extract
+from orchestration.settings import Settings, SettingsError
+from orchestration.validation import DeliveredRows, Limits, Verdict, validate
+from schemas import DELETED, DOSSIERS, EXTRACTS
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a night made of one delivery directory.
+
+    ``is_news``: nobody was told yet. A refused delivery that lies there unchanged is tried again, but is no news.
+    """
+
+    delivery_id: str
+    result: Literal["taken", "unchanged", "refused"]
+    entry: Entry
+    is_news: bool = True
+    code: str | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A delivery directory and what its manifest says, or why it says nothing."""
+
+    directory: Path
+    manifest: Manifest | Refusal
+
+    @property
+    def order(self) -> tuple[bool, datetime, str]:
+        """Unreadable manifests first: they have no place among the others."""
+        if isinstance(self.manifest, Refusal):
+            return False, datetime.min.replace(tzinfo=UTC), self.directory.name
+        return True, *self.manifest.order
+
+
+def take_waiting(
+    settings: Settings,
+    *,
+    now: datetime | None = None,
+    accept_volume: Collection[str] = (),
+    report: Callable[[str], None] = lambda message: None,
+) -> Iterator[Outcome]:
+    """Take every delivery that can be taken, in the contract's order; yield what became of each directory.
+
+    Args:
+        now: the clock, against which a manifest may not lie ahead.
+        accept_volume: deliveries whose drop in volume somebody has looked at and accepted.
+
+    Raises:
+        SettingsError: a folder or the key cannot be used.
+    """
+    now = now or datetime.now(UTC)
+    _make_zones(settings)
+    waiting = []
+    for directory in delivery_directories(settings.landing):
+        try:
+            waiting.append(_Waiting(directory, read_manifest(directory, now)))
+        except Refusal as refusal:
+            waiting.append(_Waiting(directory, refusal))
+    for delivery in sorted(waiting, key=lambda delivery: delivery.order):
+        yield _Intake(settings, delivery, now, accept_volume, report).outcome()
+    _empty(settings.work)
+
+
+class _Intake:
+    """One delivery directory and what becomes of it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        delivery: _Waiting,
+        now: datetime,
+        accept_volume: Collection[str],
+        report: Callable[[str], None],
+    ) -> None:
+        self._settings, self._now, self._accept_volume = settings, now, accept_volume
+        self._directory, self._manifest = delivery.directory, delivery.manifest
+        self._ledger = Ledger(settings.ledger)
+        self._before = self._ledger.of(delivery.directory.name)
+        self._report = lambda message: report(f"{delivery.directory.name}: {message}")
+
+    def outcome(self) -> Outcome:
+        signed = signature(self._directory)
+        before = self._before
+        bytes_now = before.fingerprint_now if before and before.signature == signed else None
+        if before and before.status == "taken":
+            return self._seen_again(before, signed, bytes_now or fingerprint(self._directory))
+        try:
+            if isinstance(self._manifest, Refusal):
+                raise self._manifest
+            entry = self._take(self._manifest, signed)
+        except Refusal as refusal:
+            return self._refused(refusal, signed, bytes_now or fingerprint(self._directory))
+        self._report("taken")
+        return Outcome(entry.delivery_id, "taken", entry)
+
+    def _seen_again(self, before: Entry, signed: str, bytes_now: str) -> Outcome:
+        """A delivery that was taken: a no-op, unless its bytes are others now."""
+        changed = bytes_now != before.fingerprint
+        entry = before.model_copy(update={"signature": signed, "changed_fingerprint": bytes_now if changed else None})
+        if entry != before:
+            self._ledger.record(entry)
+        if not changed:
+            return Outcome(entry.delivery_id, "unchanged", entry)
+        is_news = before.changed_fingerprint != bytes_now
+        return Outcome(entry.delivery_id, "refused", entry, is_news, "delivery_changed", DELIVERY_CHANGED)
+
+    def _refused(self, refusal: Refusal, signed: str, bytes_now: str) -> Outcome:
+        manifest = self._manifest if isinstance(self._manifest, Manifest) else None
+        counts: dict[str, dict[str, int]] = {}
+        for (extract, code), n in refusal.rule_counts.items():
+            counts.setdefault(extract, {})[code] = n
+        entry = Entry(
+            delivery_id=self._directory.name,
+            status="refused",
+            extracted_at=manifest.extracted_at if manifest else None,
+            kind=manifest.kind if manifest else None,
+            synthetic=manifest.synthetic if manifest else None,
+            refusal_code=refusal.code,
+            refusal_detail=refusal.detail,
+            fingerprint=bytes_now,
+            signature=signed,
+            rule_counts=counts,
+        )
+        is_news = self._before is None or self._before.fingerprint != bytes_now
+        if entry != self._before:
+            self._ledger.record(entry)
+        if is_news:
+            self._report(f"refused, {refusal.code}: {refusal.detail}")
+        return Outcome(entry.delivery_id, "refused", entry, is_news, refusal.code, refusal.detail)
+
+    def _take(self, manifest: Manifest, signed: str) -> Entry:
+        taken = self._ledger.taken()
+        _refuse_in_view_of(manifest, taken, self._ledger.entries())
+        key = load_key(self._settings, manifest.synthetic)
+        if taken and taken[-1].key_version != key.version:
+            raise SettingsError(
+                "KBI_PSEUDONYM_KEY_FILE: this is not the key that the deliveries so far were pseudonymised with, so "
+                "persons would not be found again. Restore that key, or begin with an empty KBI_DATA."
+            )
+        aside = self._settings.work / manifest.delivery_id
+        _empty(aside)
+        aside.mkdir(mode=0o700)
+        self._report(f"landing {len(manifest.files)} files")
+        bytes_taken = archive(self._directory, manifest, aside / "landing")
+        rows, unexpected = self._read(manifest, aside, key)
+        verdict = validate(
+            manifest,
+            rows,
+            self._settings.validated / taken[-1].delivery_id if taken else None,
+            key.pseudonyms,
+            Limits(self._settings.max_quarantine_rate, self._settings.max_volume_drop, self._accept_volume),
+            validated=aside / "validated",
+            quarantine=aside / "quarantine",
+            spill=aside / "spill",
+            memory_limit=self._settings.memory_limit,
+            report=self._report,
+        )
+        return self._commit(manifest, aside, bytes_taken, signed, key, verdict, unexpected)
+
+    def _read(self, manifest: Manifest, aside: Path, key: Key) -> tuple[DeliveredRows, dict[str, tuple[str, ...]]]:
+        """Text Parquet of every extract, from the archived bytes."""
+        landed, texts = aside / "landing", aside / "text"
+        texts.mkdir()
+        is_delta = manifest.kind == "delta"
+        dossiers = manifest.file_of(DOSSIERS.name)
+        if dossiers:
+            self._report(f"{DOSSIERS.name}: reading {dossiers.rows:,} files")
+            flattened = flatten(landed / dossiers.path, texts, key, delta=is_delta)
+            paths = {name: texts / f"{name}.parquet" for name in flattened.rows}
+            counts = {**flattened.rows, DOSSIERS.name: flattened.files}
+            return DeliveredRows(paths, counts, texts / f"{DOSSIERS.name}.parquet"), {}
+        paths, counts, unexpected = {}, {}, {}
+        for file in sorted(manifest.files, key=lambda file: list(EXTRACTS).index(file.extract)):
+            self._report(f"{file.extract}: reading {file.rows:,} rows")
+            columns = [*EXTRACTS[file.extract].names, *((DELETED,) if is_delta else ())]
+            paths[file.extract] = texts / f"{file.extract}.parquet"
+            read = read_extract(landed / file.path, file, columns, paths[file.extract], manifest.delivery_id)
+            counts[file.extract] = read.rows
+            if read.unexpected_columns:
+                unexpected[file.extract] = tuple(read.unexpected_columns)
+                self._report(f"{file.extract}: column_unexpected, {len(read.unexpected_columns)} kept out")
+        return DeliveredRows(paths, counts), unexpected
+
+    def _commit(
+        self,
+        manifest: Manifest,
+        aside: Path,
+        bytes_taken: str,
+        signed: str,
+        key: Key,
+        verdict: Verdict,
+        unexpected: dict[str, tuple[str, ...]],
+    ) -> Entry:
+        zones = {
+            "landing": self._settings.archive,
+            "quarantine": self._settings.quarantine,
+            "validated": self._settings.validated,
+        }
+        for name, zone in zones.items():
+            target = zone / manifest.delivery_id
+            _empty(target)  # leftovers of a run that was killed before its ledger entry
+            (aside / name).rename(target)
+        entry = Entry(
+            delivery_id=manifest.delivery_id,
+            status="taken",
+            extracted_at=manifest.extracted_at,
+            kind=manifest.kind,
+            synthetic=manifest.synthetic,
+            taken_at=self._now,
+            fingerprint=bytes_taken,
+            signature=signed,
+            key_version=key.version,
+            rule_counts=verdict.rule_counts,
+            reconciliation=tuple(verdict.accounts),
+            unexpected_columns=unexpected,
+        )
+        self._ledger.record(entry)
+        _empty(aside)
+        return entry
+
+
+def _refuse_in_view_of(manifest: Manifest, taken: Collection[Entry], entries: Collection[Entry]) -> None:
+    """Refuse a delivery that does not fit those before it."""
+    *_, last = [None, *taken]
+    if last and manifest.order < last.order:
+        raise Refusal(
+            "delivery_out_of_order",
+            f"it was extracted before delivery {last.delivery_id}, which has been taken. A later full delivery holds "
+            "what it would have brought.",
+        )
+    if last and manifest.synthetic != last.synthetic:
+        kinds = {True: "synthetic", False: "real"}
+        raise Refusal(
+            "synthetic_mismatch",
+            f"it is {kinds[manifest.synthetic]}, the warehouse holds {kinds[bool(last.synthetic)]} deliveries. Give it "
+            "a KBI_DATA of its own.",
+        )
+    if manifest.kind == "delta":
+        missing = [
+            entry.delivery_id
+            for entry in entries
+            if entry.status == "refused"
+            and entry.extracted_at
+            and (last.order if last else (_BEGINNING, "")) < entry.order < manifest.order
+        ]
+        if missing:
+            raise Refusal(
+                "predecessor_refused",
+                f"it builds on {', '.join(missing)}, refused so far. Have that delivered again, or a full delivery.",
+            )
+
+
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
+
+
+def _make_zones(settings: Settings) -> None:
+    """Create the zones; those that hold persons' numbers are for their owner only."""
+    try:
+        for zone in (settings.archive, settings.quarantine, settings.work):
+            zone.mkdir(parents=True, exist_ok=True, mode=0o700)
+            zone.chmod(0o700)
+        for zone in (settings.validated, settings.ledger):
+            zone.mkdir(parents=True, exist_ok=True)
+        if not os.access(settings.data, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise SettingsError(
+            f"KBI_DATA: {settings.data} cannot be written ({error.strerror}). Point KBI_DATA to a folder of your own."
+        ) from None
+    _empty(settings.work)
+    settings.work.mkdir(mode=0o700)
+
+
+def _empty(directory: Path) -> None:
+    """Remove a directory, write-protected or not, if it is there."""
+    if not directory.exists():
+        return
+    for folder, _, _ in os.walk(directory):
+        Path(folder).chmod(0o700)
+    shutil.rmtree(directory)
