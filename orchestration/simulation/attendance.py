@@ -63,7 +63,8 @@ def social_orientation_courses(
         },
         [
             Version(known, {"datum_uitschrijving": courses.left, "aanwezige_uren": first_count}),
-            Version(_corrected(draws, known, n), {"aanwezige_uren": attended}),
+            # Where the first count was right, both versions are the same.
+            Version(_later(draws, known, n), {"aanwezige_uren": attended}),
         ],
     )
 
@@ -122,12 +123,8 @@ def dutch_courses(
 
 
 def _later(draws: Draws, known: Days, n: int) -> Days:
+    """The days on which what was first recorded wrongly is put right."""
     return np.minimum(known.astype(np.int64) + draws.spread(p.CORRECTED_AFTER, n), NEVER).astype(np.int32)
-
-
-def _corrected(draws: Draws, known: Days, n: int) -> Days:
-    """The day on which the right value is known: at once where nothing was wrong (both versions are the same)."""
-    return _later(draws, known, n)
 
 
 def tests_taken(draws: Draws, tests: Tests, who: Trajectories, people: People, first_number: int) -> RegistryTable:

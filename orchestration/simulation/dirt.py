@@ -34,7 +34,8 @@ def damage(
         Draws(seed, batch, f"lasting damage of {extract.name}"), rate * p.LASTING_DAMAGE, len(damages), table.height
     )[shown[ROW].to_numpy()]
     draws = Draws(seed, batch, f"damage of {extract.name} in delivery {delivery}")
-    passing = _broken_rules(draws, rate * (1 - p.LASTING_DAMAGE), len(damages), shown.height)
+    least = len(damages) if shown.height >= p.DAMAGE_OF_EVERY_KIND_FROM * len(damages) else 0
+    passing = _broken_rules(draws, rate * (1 - p.LASTING_DAMAGE), len(damages), shown.height, least)
     rules = np.where(lasting == _INTACT, passing, lasting)
 
     as_text = shown.select(pl.col(extract.names).cast(pl.String))
@@ -42,9 +43,15 @@ def damage(
     return shown.filter(rules == _INTACT), pl.concat(parts)
 
 
-def _broken_rules(draws: Draws, rate: float, n_rules: int, n: int) -> Codes:
-    """The position of the rule that each of ``n`` rows breaks, or ``_INTACT``. The rules take equal shares."""
+def _broken_rules(draws: Draws, rate: float, n_rules: int, n: int, least: int = 0) -> Codes:
+    """The position of the rule that each of ``n`` rows breaks, or ``_INTACT``.
+
+    A share ``rate`` of the rows is broken, and at least ``least`` of them; the rules take equal shares.
+    """
     rules = np.full(n, _INTACT, dtype=np.int16)
-    chosen = np.flatnonzero(draws.chance(rate, n))
+    place = draws.uniform(n)
+    chosen = np.flatnonzero(place < rate)
+    if len(chosen) < least:
+        chosen = np.sort(np.argpartition(place, least)[:least])
     rules[chosen] = (draws.order(len(chosen)) + draws.whole(0, n_rules - 1, 1)) % n_rules
     return rules

@@ -1,7 +1,7 @@
 """Every number of the simulation, with its source or the word *assumption*.
 
-Here: figures only. Not here: what is done with them. Sources: [Sn] is the numbering of ``docs/simulator.md``; *tuned*
-means chosen so that the published figures of 8 September 2016 and early 2017 come out (measured there).
+Here: figures only. Not here: what is done with them. Sources: [Sn] is the numbering of ``sources.md`` beside this file;
+*tuned* means chosen so that the published figures of 8 September 2016 and early 2017 come out (measured there).
 
 A *spread* is a list of evenly spaced quantiles, minimum first and maximum last, in days unless said otherwise.
 """
@@ -108,8 +108,8 @@ AGENCY_MISSING = 0.005  # assumption
 # --- Target group -----------------------------------------------------------------------------------------------------
 
 TARGET_GROUP_BEFORE = ((5, 20, 45, 75, 100, 200), (10, 60, 200, 500, 1500, 4000))  # compulsory, voluntary: assumption
-LEFT_SHARE = 0.13  # leave the target group one day: assumption, tuned
-LEFT_AFTER = (3, 140, 400, 800, 1300, 2200)
+LEFT_SHARE = (0.09, 0.13)  # leave the target group one day; compulsory, voluntary: assumption, tuned
+LEFT_AFTER = (3, 200, 420, 800, 1300, 2200)
 RETURNED_SHARE = 0.05  # of those who left: assumption
 CHANGED_SHARE = (0.055, 0.02)  # compulsory to voluntary, voluntary to compulsory: assumption, tuned
 CHANGED_AFTER = (3, 110, 330, 700, 1200, 2200)
@@ -147,7 +147,7 @@ SUSPENSION_REASONS = {
     "BUITENLAND": 0.06,
 }  # fmt: skip
 GAVE_UP_SHARE = (0.035, 0.06)  # break off outside any course; compulsory, voluntary: assumption, tuned
-GAVE_UP_AFTER = (25, 180, 300, 450, 700, 1200)
+GAVE_UP_AFTER = (80, 240, 340, 450, 700, 1200)
 
 # --- Social orientation (MO) ------------------------------------------------------------------------------------------
 
@@ -163,8 +163,8 @@ MO_HOURS = (52, 60, 60, 60, 64)
 MO_INDIVIDUAL_SHARE = 0.04  # assumption
 MO_INDIVIDUAL_HOURS = (20, 30, 40)
 MO_DECIDED_AFTER = (0, 0, 3, 7, 12, 25)  # assumption
-MO_NO_SHOW = 0.010  # of enrolments: assumption, tuned
-MO_DROP_OUT = (0.025, 0.050)  # of enrolments; compulsory, voluntary: assumption, tuned
+MO_NO_SHOW = 0.005  # of enrolments: assumption, tuned
+MO_DROP_OUT = (0.021, 0.041)  # of enrolments; compulsory, voluntary: assumption, tuned
 MO_DROP_OUT_RETURNS = (0.65, 0.35)
 MO_RETURNS_AFTER = (20, 60, 110, 180, 300, 600)
 MO_FAIL = (0.025, 0.055)  # of evaluations before tests: assumption, tuned
@@ -191,8 +191,8 @@ WAITING_LIST_AFTER = (0, 2, 5, 10, 20, 45)
 
 # --- Dutch (NT2) ------------------------------------------------------------------------------------------------------
 
-NT2_STARTS_AT_A2 = (0.24, 0.38)  # compulsory, voluntary: assumption, tuned
-NT2_PACE = ((0.30, 0.50, 0.20), (0.42, 0.46, 0.12))  # intensive, standard, slow: assumption, tuned
+NT2_STARTS_AT_A2 = (0.30, 0.36)  # compulsory, voluntary: assumption, tuned
+NT2_PACE = ((0.38, 0.45, 0.17), (0.42, 0.46, 0.12))  # intensive, standard, slow: assumption, tuned
 NT2_COURSE_LASTS = ((25, 36, 45, 56, 70, 85), (65, 85, 105, 125, 140, 155), (130, 165, 195, 225, 250, 290))
 NT2_ENROLLED_AFTER = ((0, 4, 12, 25, 50, 200), (-70, -15, 5, 20, 50, 220))  # those at A1, at A2: tuned
 NT2_STARTS_AFTER_ENROLMENT = (0, 1, 4, 9, 16, 30)
@@ -201,11 +201,11 @@ NT2_RESIT_AFTER = (0, 4, 12, 30, 60, 160)
 NT2_RETURNS_AFTER = (20, 60, 110, 180, 300, 700)
 NT2_RECORDED_AFTER = (0, 0, 1, 3, 7, 14)
 NT2_TWO_MODULES = (0.30, 0.0, 0.4)  # levels A1, A2, B1 given in two courses: assumption
-NT2_NO_SHOW = 0.008  # assumption, tuned
-NT2_DROP_OUT = ((0.012, 0.045, 0.06), (0.018, 0.055, 0.10))  # by participation, then level A1, A2, B1
-NT2_FAIL = ((0.075, 0.085, 0.15), (0.085, 0.115, 0.15))
+NT2_NO_SHOW = 0.0015  # assumption, tuned
+NT2_DROP_OUT = ((0.002, 0.008, 0.06), (0.003, 0.011, 0.10))  # by participation, then level A1, A2, B1
+NT2_FAIL = ((0.018, 0.045, 0.15), (0.024, 0.085, 0.15))
 # Rates fell in the published years 2016-2020 [S45], partly because recent cohorts were unfinished: tuned.
-NT2_FAIL_BY_YEAR = {2013: 1.0, 2016: 1.0, 2017: 1.1, 2018: 1.4, 2019: 1.5, 2020: 1.9, 2021: 1.6, 2022: 1.4}
+NT2_FAIL_BY_YEAR = {2013: 1.0, 2016: 1.0, 2017: 1.4, 2018: 2.1, 2019: 2.2, 2020: 2.7, 2021: 2.4, 2022: 2.2}
 NT2_FAIL_AGAIN_FACTOR = 2.4  # of a re-sit, against a first attempt: assumption
 NT2_RESITS = (0.88, 0.42)  # of fails; compulsory, voluntary: tuned
 NT2_RETURNS = (0.55, 0.40)  # of drop-outs: assumption
@@ -243,7 +243,7 @@ LOW_LITERATE_DECISION = 0.05  # of negative track decisions, NEE_ANALFA: assumpt
 
 # Last component passed to certificate. Old regimes: tuned; from 2022 more parts have to be met.
 CERTIFIED_AFTER = (
-    ((5, 10, 15, 21, 32, 90), (7, 15, 26, 42, 70, 200)),
+    ((0, 2, 4, 6, 10, 30), (8, 16, 24, 34, 46, 120)),
     ((10, 30, 60, 100, 160, 400), (10, 30, 60, 100, 160, 400)),
 )
 CERTIFIED_SHARE = ((0.985, 0.94), (0.88, 0.86))  # of those who met the components; before and from 2022
@@ -276,4 +276,6 @@ MISTAKEN_FOR = (3, 20, 45, 80, 130, 220)
 # --- Damage -----------------------------------------------------------------------------------------------------------
 
 LASTING_DAMAGE = 0.1  # of damaged rows, those that come damaged again in every delivery: assumption
-DAMAGE_OF_PARENTS = {"personen": 0.5, "contracten": 0.8, "trajecten": 0.8}  # their children are quarantined with them
+# Their children are quarantined with them: a rate of 0.5 % then quarantines at most 1.5 % of any large extract.
+DAMAGE_OF_PARENTS = {"personen": 0.5, "contracten": 0.8, "trajecten": 0.8}
+DAMAGE_OF_EVERY_KIND_FROM = 20  # rows per rule: an extract of so many shows every kind of damage, whatever the rate

@@ -91,6 +91,9 @@ class Tracks:
         self.names_contract = draws.chance(p.TRACK_NAMES_CONTRACT, n) & (who.sequence > 0)
         own = self.begin + late(draws, n)
         self.recorded = np.where(self.names_contract, np.maximum(own, contracts.recorded), own).astype(np.int32)
+        # A departure soon after signature may come before the track is opened.
+        closed = ends.closed
+        self.closed = np.where(closed < NEVER, np.maximum(closed, self.begin), NEVER).astype(np.int32)
 
     def tracks(self, draws: Draws) -> RegistryTable:
         """trajecten, some of them entered twice."""
@@ -103,7 +106,7 @@ class Tracks:
         removed = draws.chance(p.TRACK_TWICE_REMOVED, len(twice))
         deleted[n_once:] = np.where(removed, recorded[n_once:] + draws.spread(p.MISTAKEN_FOR, len(twice)), NEVER)
         # A track entered twice and left there is never closed: nobody looks at it again.
-        closed = self.ends.closed[at]
+        closed = self.closed[at]
         closed[n_once:] = NEVER
         closed_known = np.where(closed < NEVER, np.maximum(closed + late(draws, n), recorded), NEVER)
         suspended, until = who.suspended, who.suspended_until
@@ -144,7 +147,7 @@ class Tracks:
     def _decisions(self, draws: Draws, at: NDArray[np.int64]) -> tuple[NDArray[np.int8], Days]:
         """The decision on the track: with the certificate, else for most when it closes."""
         n = len(at)
-        certified, closed = self.ends.certified[at], self.ends.closed[at]
+        certified, closed = self.ends.certified[at], self.closed[at]
         negative = (certified == NEVER) & (closed < NEVER) & ~draws.chance(p.TRACK_CLOSED_NO_DECISION, n)
         low_literate = draws.chance(p.LOW_LITERATE_DECISION, n)
         decision = np.where(certified < NEVER, 0, np.where(negative, np.where(low_literate, 3, 2), -1))
@@ -178,7 +181,7 @@ class Tracks:
         earlier_known = np.where(wrong, last_known, earlier_known)
         last_known = np.where(wrong, right_known, last_known)
 
-        closed = self.ends.closed[at]
+        closed = self.closed[at]
         ends_silently = ~has_last & (closed < NEVER) & (closed >= begin) & draws.chance(0.6, n)
         silent_known = np.where(ends_silently, closed, NEVER)
         # Where only the end is dated, the decision is dated by it.
@@ -228,7 +231,7 @@ class Tracks:
         kind = np.repeat(np.array([0, 1, 2], dtype=np.int8), [len(certified), len(competences), len(statements)])
         n = len(at)
         competences_on = np.minimum(who.signed[competences] + draws.whole(5, 60, len(competences)), day(p.EVC_UNTIL))
-        made = np.concatenate([ends.certified[certified], competences_on, ends.closed[statements]])
+        made = np.concatenate([ends.certified[certified], competences_on, self.closed[statements]])
         signed = np.where(
             draws.chance(p.CERTIFICATE_UNSIGNED, n), NEVER, made + draws.spread(p.CERTIFICATE_SIGNED_AFTER, n)
         )

@@ -157,7 +157,7 @@ def draw_trajectories(draws: Draws, n_contracts: int, until: date) -> tuple[Traj
     nt2_by[~has_contract] = COURSE
 
     pair = (participation != COMPULSORY).astype(np.int8)
-    left = np.where(draws.chance(p.LEFT_SHARE, n), signed + draws.spread(p.LEFT_AFTER, n), NEVER)
+    left = np.where(draws.chance(np.asarray(p.LEFT_SHARE)[pair], n), signed + draws.spread(p.LEFT_AFTER, n), NEVER)
     changes = draws.chance(np.asarray(p.CHANGED_SHARE)[pair], n) & (participation != UNDETERMINED) & has_contract
     changed = np.where(changes, signed + draws.spread(p.CHANGED_AFTER, n), NEVER)
     left = np.where((left < NEVER) & (np.abs(left - changed) > 1), left, NEVER)
@@ -179,7 +179,9 @@ def draw_trajectories(draws: Draws, n_contracts: int, until: date) -> tuple[Traj
     gives_up = draws.chance(np.asarray(p.GAVE_UP_SHARE)[pair], n)
     gave_up = np.where(gives_up, signed + draws.spread(p.GAVE_UP_AFTER, n), NEVER)
     broken_off = (following < NEVER) & draws.chance(p.LATER_CONTRACT_ENDS_EARLIER, n)
-    between = signed + (draws.uniform(n) * 0.9 * np.where(broken_off, following - signed, 1)).astype(np.int32)
+    # In the latter half of the time that the next contract leaves it.
+    place = 0.5 + 0.45 * draws.uniform(n)
+    between = signed + (place * np.where(broken_off, following - signed, 1)).astype(np.int32)
     gave_up = np.minimum(gave_up, np.where(broken_off, between, NEVER))
 
     # The later contract of a person whose type changed is of the new type.
