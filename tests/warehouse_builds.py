@@ -17,6 +17,7 @@ from unittest import mock
 
 import duckdb
 import pyarrow as pa
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.artifacts.schemas.results import NodeStatus
 from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
@@ -129,6 +130,8 @@ def run_dbt(warehouse: Path, command: Sequence[str], project: Path, manifest: Ma
         outcome = dbtRunner(manifest).invoke(
             ["--quiet", "--log-level-file", "none", *command, *paths, "--log-path", scratch]
         )
+    # The adapter keeps its last file open, which then nobody could open to read only.
+    DuckDBConnectionManager.close_all_connections()
     if outcome.exception:
         raise AssertionError(f"dbt {command[0]} failed: {outcome.exception}") from outcome.exception
     failures = [

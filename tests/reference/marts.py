@@ -6,7 +6,7 @@ Here: R9, R10 and the marts' columns as the reporting definitions name them. Not
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -58,8 +58,11 @@ _SEED_DATES = (date(2016, 9, 8),)
 
 # Accession of what was a member state, EEA state or Switzerland on some signature date of this century.
 _EU_PLUS_SINCE = (
-    dict.fromkeys("FR DE IT LU NL DK IE GB GR ES PT AT FI SE IS NO LI CH".split(), date.min)
-    | dict.fromkeys("CY CZ EE HU LV LT MT PL SK SI".split(), date(2004, 5, 1))
+    dict.fromkeys(
+        ["FR", "DE", "IT", "LU", "NL", "DK", "IE", "GB", "GR", "ES", "PT", "AT", "FI", "SE", "IS", "NO", "LI", "CH"],
+        date.min,
+    )
+    | dict.fromkeys(["CY", "CZ", "EE", "HU", "LV", "LT", "MT", "PL", "SK", "SI"], date(2004, 5, 1))
     | dict.fromkeys(["BG", "RO"], date(2007, 1, 1))
     | {"HR": date(2013, 7, 1)}
 )
@@ -129,8 +132,8 @@ class Marts:
     # R8, R9
 
     def _documents(self, contracts: Iterable[Contract]) -> list[Certificate]:
-        of = set(contracts)
-        return [item for item in self.registry.certificates if item.contract in of and item.dated <= self.day]
+        linked = (item for contract in contracts for item in self.registry.certificates_of.get(contract, ()))
+        return [item for item in linked if item.dated <= self.day]
 
     def _contracts(self) -> list[Unit]:
         return [
@@ -145,8 +148,10 @@ class Marts:
 
     def _persons(self) -> list[Unit]:
         units = []
-        for person in {contract.person for contract in self.population}:
-            contracts = [contract for contract in self.population if contract.person == person]
+        contracts_of = defaultdict(list)
+        for contract in self.population:
+            contracts_of[contract.person].append(contract)
+        for contracts in contracts_of.values():
             counted = max(contracts, key=lambda contract: contract.order)
             first_signed = min(contract.signed for contract in contracts)
             outcomes = {}

@@ -222,6 +222,7 @@ class Registry:
         self.tests_of = _grouped(tables["afgelegde_testen"], self._contract_of_test)
         self.tests_of_person = self._by_person(tables["afgelegde_testen"])
         self.certificates = [self._certificate(row) for row in tables["attesten"]]
+        self.certificates_of = _grouped(self.certificates, lambda certificate: certificate.contract)
         self._trajectories = {
             (contract.contract_id, component): Trajectory(self, contract, component)
             for contract in self.contracts
