@@ -26,8 +26,9 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow.csv import WriteOptions, write_csv
 
 from orchestration.ledger import Entry, Ledger
 from orchestration.settings import DBT_PROJECT, PROJECT_ROOT, Settings
@@ -188,6 +189,7 @@ def _write(settings: Settings, aside: Path, deliveries: list[dict[str, Any]], co
 
 
 def _engine(settings: Settings) -> dict[str, Any]:
+    settings.work.mkdir(mode=0o700, parents=True, exist_ok=True)
     return {"memory_limit": settings.memory_limit, "temp_directory": str(settings.work / "publication")}
 
 
@@ -253,14 +255,16 @@ def _export_marts(connection: duckdb.DuckDBPyConnection, directory: Path) -> dic
 def content_sha256(path: Path) -> str:
     """Hash of the rows of a Parquet file, whatever wrote it: SHA-256 of the CSV of its rows in the order of the file.
 
-    A header of column names; commas, no quotes (no value of a mart holds a comma, a quote or a line end), LF; NULL
-    empty; integers in digits, rates with six decimals, dates ISO 8601; UTF-8.
+    The CSV is UTF-8: a header of column names, commas, LF, no quotes (a value that would need them is an error: no
+    mart has any); NULL is empty, integers are digits, rates have six decimals, dates are ISO 8601.
     """
     digest = hashlib.sha256()
     file = pq.ParquetFile(path)
     digest.update((",".join(file.schema_arrow.names) + "\n").encode())
     for batch in file.iter_batches(_CSV_BATCH):
-        digest.update(pl.from_arrow(batch).write_csv(include_header=False, quote_style="never").encode())
+        text = pa.BufferOutputStream()
+        write_csv(batch, text, WriteOptions(include_header=False, quoting_style="none"))
+        digest.update(text.getvalue())
     return digest.hexdigest()
 
 

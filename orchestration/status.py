@@ -1,0 +1,132 @@
+"""What the warehouse knows and serves at this moment.
+
+Here: the ledger, the manifest of the release being served and the free disk, put together for people (text) and for
+machines (JSON). Not here: any figure about participants (``answer.py``). The warehouse is not opened, so this works in
+the middle of a night, and before the first.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestration.ledger import Entry, Ledger
+from orchestration.publication import Release, current, needs_publication
+from orchestration.settings import Settings
+
+_COUNTS = ("n_delivered", "n_accepted", "n_quarantined", "n_duplicates")
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Room on the file system of ``KBI_DATA``, in bytes."""
+
+    path: Path
+    free_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """``entries``: every delivery directory seen, taken ones first in their order. ``release``: the one being served.
+
+    ``is_publication_due``: deliveries were taken, or the code changed, since that release.
+    """
+
+    entries: tuple[Entry, ...]
+    release: Release | None
+    is_publication_due: bool
+    disk: Disk
+
+    def as_json(self) -> str:
+        """The document described in docs/runbook.md, "What `kbi status` says"."""
+        document = {
+            "deliveries": [_delivery(entry) for entry in self.entries],
+            "publication": self.release and {**self.release.manifest, "directory": str(self.release.directory)},
+            "publication_due": self.is_publication_due,
+            "disk": asdict(self.disk),
+        }
+        return json.dumps(document, indent=2, ensure_ascii=False, default=str)
+
+    def as_text(self) -> str:
+        """For a terminal: deliveries with their rows, what was refused and why, the release served, the disk."""
+        taken = [entry for entry in self.entries if entry.status == "taken"]
+        refused = [entry for entry in self.entries if entry.status == "refused"]
+        lines = [f"Deliveries taken: {len(taken)}"]
+        lines += _table(
+            ["delivery", "of", "kind", "delivered", "accepted", "quarantined", "duplicate"],
+            [[e.delivery_id, f"{e.date}", e.kind or "", *(f"{n:,}" for n in totals(e).values())] for e in taken],
+        )
+        for entry in taken:
+            lines += [f"  {entry.delivery_id}: unexpected column {extract}.{name}, kept out"
+                      for extract, names in entry.unexpected_columns.items() for name in names]  # fmt: skip
+        lines += ["", f"Deliveries refused: {len(refused)}"]
+        for entry in refused:
+            lines.append(f"  {entry.delivery_id}: {entry.refusal_code}: {entry.refusal_detail}")
+            lines += [f"    {extract}: {n:,} rows {code}"
+                      for extract, counts in entry.rule_counts.items() for code, n in counts.items()]  # fmt: skip
+        lines += ["", *self._publication()]
+        free, total = self.disk.free_bytes / 1e9, self.disk.total_bytes / 1e9
+        lines += ["", f"Disk: {free:,.1f} GB free of {total:,.1f} GB at {self.disk.path}"]
+        return "\n".join(lines)
+
+    def _publication(self) -> list[str]:
+        due = "A publication is due: run `kbi night`." if self.is_publication_due else "No publication is due."
+        if self.release is None:
+            return ["Published: nothing yet.", due]
+        manifest = self.release.manifest
+        return [
+            f"Published: {manifest['release_id']}, state of knowledge of {manifest['known_on']}"
+            + (" (synthetic data: nobody real)" if manifest["synthetic"] else ""),
+            f"  {self.release.directory}",
+            f"  written {manifest['created_at']} by {manifest['code_version']},"
+            f" {len(manifest['marts'])} marts, {sum(mart['rows'] for mart in manifest['marts']):,} rows",
+            due,
+        ]
+
+
+def status(settings: Settings) -> Status:
+    """Look at ``KBI_DATA`` as it is now; before the first night everything is empty."""
+    data = next(path for path in (settings.data, *settings.data.parents) if path.exists())
+    usage = shutil.disk_usage(data)
+    return Status(
+        entries=tuple(Ledger(settings.ledger).entries()),
+        release=current(settings),
+        is_publication_due=needs_publication(settings),
+        disk=Disk(settings.data, usage.free, usage.total),
+    )
+
+
+def totals(entry: Entry) -> dict[str, int]:
+    """Rows of a delivery over all its extracts, by where they went."""
+    return {count: sum(getattr(account, count) for account in entry.reconciliation) for count in _COUNTS}
+
+
+def _delivery(entry: Entry) -> dict[str, Any]:
+    shown = entry.model_dump(
+        mode="json",
+        include={
+            "delivery_id", "status", "extracted_at", "kind", "synthetic", "taken_at", "refusal_code", "refusal_detail",
+            "rule_counts", "unexpected_columns", "reconciliation",
+        },
+    )  # fmt: skip
+    return {**shown, **totals(entry)}
+
+
+def _table(head: list[str], rows: Iterable[list[str]]) -> list[str]:
+    """Text to the left in the first three columns, numbers to the right; nothing for no rows."""
+    rows = list(rows)
+    if not rows:
+        return []
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    return [
+        "  " + "  ".join(
+            cell.ljust(width) if column < 3 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in [head, *rows]
+    ]  # fmt: skip
