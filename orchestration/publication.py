@@ -197,9 +197,11 @@ def _open_warehouse(
     connection: duckdb.DuckDBPyConnection, settings: Settings, deliveries: list[dict[str, Any]]
 ) -> tuple[date, bool]:
     """Attach the warehouse as ``warehouse`` and see that it is of these deliveries and holds every mart."""
+    if not settings.warehouse.exists():
+        raise PublicationError(f"There is no warehouse at {settings.warehouse} to publish: run `kbi night`.")
     connection.execute(f"attach {_quoted(settings.warehouse)} as warehouse (read_only)")
     built_from = connection.execute(
-        "select delivery_id from warehouse.registry.deliveries where status = 'taken'"
+        "select delivery_id from warehouse.registry.deliveries where taken_at is not null"
         " order by extracted_at, delivery_id"
     ).fetchall()
     if [id for (id,) in built_from] != [delivery["delivery_id"] for delivery in deliveries]:

@@ -14,10 +14,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestration.ledger import Entry, Ledger
+from orchestration.ledger import DELIVERY_CHANGED, Entry, Ledger
 from orchestration.publication import Release, current, needs_publication
 from orchestration.settings import Settings
 
+_SHOWN = {
+    "delivery_id",
+    "extracted_at",
+    "kind",
+    "synthetic",
+    "taken_at",
+    "rule_counts",
+    "unexpected_columns",
+    "reconciliation",
+}
 _COUNTS = ("n_delivered", "n_accepted", "n_quarantined", "n_duplicates")
 
 
@@ -55,7 +65,7 @@ class Status:
     def as_text(self) -> str:
         """For a terminal: deliveries with their rows, what was refused and why, the release served, the disk."""
         taken = [entry for entry in self.entries if entry.status == "taken"]
-        refused = [entry for entry in self.entries if entry.status == "refused"]
+        refused = [(entry, *refusal) for entry in self.entries if (refusal := _refusal(entry))]
         lines = [f"Deliveries taken: {len(taken)}"]
         lines += _table(
             ["delivery", "of", "kind", "delivered", "accepted", "quarantined", "duplicate"],
@@ -65,8 +75,8 @@ class Status:
             lines += [f"  {entry.delivery_id}: unexpected column {extract}.{name}, kept out"
                       for extract, names in entry.unexpected_columns.items() for name in names]  # fmt: skip
         lines += ["", f"Deliveries refused: {len(refused)}"]
-        for entry in refused:
-            lines.append(f"  {entry.delivery_id}: {entry.refusal_code}: {entry.refusal_detail}")
+        for entry, code, detail in refused:
+            lines.append(f"  {entry.delivery_id}: {code}: {detail}")
             lines += [f"    {extract}: {n:,} rows {code}"
                       for extract, counts in entry.rule_counts.items() for code, n in counts.items()]  # fmt: skip
         lines += ["", *self._publication()]
@@ -106,15 +116,17 @@ def totals(entry: Entry) -> dict[str, int]:
     return {count: sum(getattr(account, count) for account in entry.reconciliation) for count in _COUNTS}
 
 
+def _refusal(entry: Entry) -> tuple[str, str] | None:
+    """Code and detail if the directory as it lies there now is refused. What was taken of it before still counts."""
+    if entry.changed_fingerprint:
+        return "delivery_changed", DELIVERY_CHANGED
+    return (entry.refusal_code or "", entry.refusal_detail or "") if entry.status == "refused" else None
+
+
 def _delivery(entry: Entry) -> dict[str, Any]:
-    shown = entry.model_dump(
-        mode="json",
-        include={
-            "delivery_id", "status", "extracted_at", "kind", "synthetic", "taken_at", "refusal_code", "refusal_detail",
-            "rule_counts", "unexpected_columns", "reconciliation",
-        },
-    )  # fmt: skip
-    return {**shown, **totals(entry)}
+    code, detail = _refusal(entry) or (None, None)
+    latest = {"status": "refused" if code else "taken", "refusal_code": code, "refusal_detail": detail}
+    return entry.model_dump(mode="json", include=_SHOWN) | latest | totals(entry)
 
 
 def _table(head: list[str], rows: Iterable[list[str]]) -> list[str]:
