@@ -6,6 +6,6 @@ no element says outright (``courses.py``). Not here: any verdict on a row. What 
 written, so that the rules of ``schemas/`` judge it as they judge the same value in a table.
 """
 
-from orchestration.dossiers.flattening import FLATTENED_EXTRACTS, Flattened, dossier_names, flatten
+from orchestration.dossiers.flattening import FLATTENED_EXTRACTS, IS_DUPLICATE, Flattened, dossier_names, flatten
 
-__all__ = ["FLATTENED_EXTRACTS", "Flattened", "dossier_names", "flatten"]
+__all__ = ["FLATTENED_EXTRACTS", "IS_DUPLICATE", "Flattened", "dossier_names", "flatten"]
