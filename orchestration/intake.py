@@ -21,7 +21,7 @@ from orchestration.deliveries import delivery_directories
 from orchestration.dossiers import flatten
 from orchestration.landing import archive, fingerprint, signature
 from orchestration.ledger import DELIVERY_CHANGED, Entry, Ledger
-from orchestration.manifest import Manifest, Refusal, read_manifest
+from orchestration.manifest import Manifest, Refusal, glimpse, read_manifest
 from orchestration.pseudonyms import Key, load_key
 from orchestration.reading import read_extract
 from orchestration.settings import Settings, SettingsError
@@ -127,21 +127,21 @@ class _Intake:
         if entry != before:
             self._ledger.record(entry)
         if not changed:
-            return Outcome(entry.delivery_id, "unchanged", entry)
+            return Outcome(entry.delivery_id, "unchanged", entry, is_news=False)
         is_news = before.changed_fingerprint != bytes_now
         return Outcome(entry.delivery_id, "refused", entry, is_news, "delivery_changed", DELIVERY_CHANGED)
 
     def _refused(self, refusal: Refusal, signed: str, bytes_now: str) -> Outcome:
-        manifest = self._manifest if isinstance(self._manifest, Manifest) else None
+        told = glimpse(self._directory)
         counts: dict[str, dict[str, int]] = {}
         for (extract, code), n in refusal.rule_counts.items():
             counts.setdefault(extract, {})[code] = n
         entry = Entry(
             delivery_id=self._directory.name,
             status="refused",
-            extracted_at=manifest.extracted_at if manifest else None,
-            kind=manifest.kind if manifest else None,
-            synthetic=manifest.synthetic if manifest else None,
+            extracted_at=told.extracted_at,
+            kind=told.kind,
+            synthetic=told.synthetic,
             refusal_code=refusal.code,
             refusal_detail=refusal.detail,
             fingerprint=bytes_now,
