@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -85,7 +85,7 @@ def take_waiting(
             waiting.append(_Waiting(directory, refusal))
     for delivery in sorted(waiting, key=lambda delivery: delivery.order):
         yield _Intake(settings, delivery, now, accept_volume, report).outcome()
-    _empty(settings.work)
+    _empty(_scratch(settings))
 
 
 class _Intake:
@@ -164,7 +164,7 @@ class _Intake:
                 "KBI_PSEUDONYM_KEY_FILE: this is not the key that the deliveries so far were pseudonymised with, so "
                 "persons would not be found again. Restore that key, or begin with an empty KBI_DATA."
             )
-        aside = self._settings.work / manifest.delivery_id
+        aside = _scratch(self._settings) / manifest.delivery_id
         _empty(aside)
         aside.mkdir(mode=0o700)
         self._report(f"landing {len(manifest.files)} files")
@@ -237,6 +237,7 @@ class _Intake:
             fingerprint=bytes_taken,
             signature=signed,
             key_version=key.version,
+            files=tuple(asdict(file) for file in manifest.files),
             rule_counts=verdict.rule_counts,
             reconciliation=tuple(verdict.accounts),
             unexpected_columns=unexpected,
@@ -294,8 +295,12 @@ def _make_zones(settings: Settings) -> None:
         raise SettingsError(
             f"KBI_DATA: {settings.data} cannot be written ({error.strerror}). Point KBI_DATA to a folder of your own."
         ) from None
-    _empty(settings.work)
-    settings.work.mkdir(mode=0o700)
+    _empty(_scratch(settings))
+    _scratch(settings).mkdir(mode=0o700)
+
+
+def _scratch(settings: Settings) -> Path:
+    return settings.work / "intake"
 
 
 def _empty(directory: Path) -> None:

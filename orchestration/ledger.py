@@ -64,6 +64,7 @@ class Entry(BaseModel):
     changed_fingerprint: str | None = None
     signature: str | None = None
     key_version: str | None = None
+    files: tuple[Mapping[str, str | int], ...] = ()
     rule_counts: Mapping[str, Mapping[str, int]] = Field(default_factory=dict)
     reconciliation: tuple[RowAccount, ...] = ()
     unexpected_columns: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
