@@ -34,8 +34,8 @@ EXTRACTED = time(23, 0)
 MINISTER_ANSWERED = date(2016, 9, 8)
 """Where there is a series of deliveries, its first is of this day: the day of the published answer."""
 EARLIEST_UNTIL = date(2014, 1, 1)
-MOST_CONTRACTS = 60 * BATCH_SIZE
-"""Beyond this the synthetic numbers run out: each batch needs serial numbers on every day of birth."""
+MOST_CONTRACTS = 40 * BATCH_SIZE
+"""Beyond this a day of birth has too few synthetic numbers: births would have to move to other years."""
 MOST_DAMAGED = 0.5
 
 _POLARS_TYPES = {"date": pl.Date, "bool": pl.Boolean, "int": pl.Int32, "dec": pl.Float64}

@@ -33,7 +33,7 @@ NT2_TEST_FROM = date(2023, 9, 1)
 VALUES_THRESHOLD_FROM = date(2023, 3, 1)
 CLIENT_NUMBERS_CHANGED = date(2022, 1, 1)  # the registry's migration gave new numbers [S29]; its date: assumption
 
-LATER_CONTRACT_SHARE = 0.04  # contracts that are not the person's first: 3-5 % (domain study 3.4)
+LATER_CONTRACT_SHARE = 0.04  # contracts that are not the person's first: assumption
 THIRD_CONTRACT_SHARE = 0.08  # of those: assumption
 LATER_CONTRACT_AFTER = (120, 260, 420, 640, 950, 1500)  # since the contract before: assumption
 LATER_CONTRACT_ENDS_EARLIER = 0.85  # of contracts followed by another, those broken off before it: assumption
@@ -71,16 +71,16 @@ NATIONALITY_MISSING = 0.004  # assumption
 # Refugee years: the weight of Syria, Iraq and Afghanistan by year of signature. Assumption.
 REFUGEE_NATIONALITIES = ("SY", "IQ", "AF")
 REFUGEE_WEIGHT = {2014: 1.2, 2015: 1.9, 2016: 2.6, 2017: 2.1, 2018: 1.3, 2019: 1.0}
-EU_SHARE_OF_VOLUNTARY = 0.34  # gives about 0.20 of all contracts (domain study 3.4)
+EU_SHARE_OF_VOLUNTARY = 0.34  # gives about 0.20 of all contracts [S40]
 NATURALISED_SHARE = 0.14  # assumption
 NATURALISED_AFTER = (900, 1500, 1900, 2300, 2900, 4000)  # assumption
 
-BIS_FIRST_SHARE = 0.05  # domain study 3.4
+BIS_FIRST_SHARE = 0.05  # assumption
 NUMBER_CORRECTED_SHARE = 0.004  # a second change of number: assumption
 NUMBER_CHANGED_AFTER = (10, 60, 150, 300, 500, 900)  # since the first contact: assumption
 OLD_NUMBER_DROPPED = 0.4  # of changes known before the first delivery, those whose old row is gone: assumption
 
-# Municipalities by NIS code. Brussels 0.14, Antwerp and Ghent together 0.29 of contracts (domain study 3.4); within the
+# Municipalities by NIS code. Brussels 0.14, Antwerp and Ghent together 0.29 of contracts [S40, S49]; within the
 # rest the provinces follow the agency's tracks of 2017 [S49], the municipality within them is an assumption.
 MUNICIPALITIES = {
     "11002": 2000, "44021": 900,
@@ -119,9 +119,9 @@ TARGET_GROUP_CLOSED_AFTER = (1, 15, 35, 60, 100, 180)
 
 # --- What the contract holds ------------------------------------------------------------------------------------------
 
-MO_NOT_IN_CONTRACT = {2013: 0.03, 2016: 0.035, 2021: 0.04, 2022: 0.09}  # exemption 5-10 % in all, rising in 2022
+MO_NOT_IN_CONTRACT = {2013: 0.03, 2016: 0.035, 2021: 0.04, 2022: 0.09}  # exemption 5-10 % in all, rising in 2022: assumption
 MO_EXEMPT_BY_DECISION = 0.025  # assumption
-NT2_NOT_IN_CONTRACT = 0.04  # exemption 10 % in all (domain study 3.4)
+NT2_NOT_IN_CONTRACT = 0.04  # exemption 10 % in all: assumption
 NT2_EXEMPT_BY_DECISION = 0.03
 NT2_PRIOR_LEVEL = 0.045  # reached before signature: assumption
 NT2_PRIOR_WITHOUT_COURSE = 0.2  # of those, shown by a test alone: assumption
@@ -266,7 +266,7 @@ FINES = (50, 100, 100, 150, 150, 250, 500, 1000, 5000)
 
 # --- How the registry is kept -----------------------------------------------------------------------------------------
 
-LATE_SHARE = 0.015  # events registered late: 0.5-2 % (domain study 3.4)
+LATE_SHARE = 0.015  # events registered late: assumption
 LATE_BY = (1, 15, 40, 75, 120, 180)
 CORRECTED_SHARE = 0.003  # decisions and results first recorded wrongly: assumption
 CORRECTED_AFTER = (5, 20, 45, 80, 120, 180)

@@ -1,0 +1,1 @@
+"""The simulated registry, held against the delivery contract."""
