@@ -119,7 +119,7 @@ TARGET_GROUP_CLOSED_AFTER = (1, 15, 35, 60, 100, 180)
 
 # --- What the contract holds ------------------------------------------------------------------------------------------
 
-MO_NOT_IN_CONTRACT = {2013: 0.03, 2016: 0.035, 2021: 0.04, 2022: 0.09}  # exemption 5-10 % in all, rising in 2022: assumption
+MO_NOT_IN_CONTRACT = {2013: 0.03, 2016: 0.035, 2021: 0.04, 2022: 0.09}  # 5-10 % in all, rising in 2022: assumption
 MO_EXEMPT_BY_DECISION = 0.025  # assumption
 NT2_NOT_IN_CONTRACT = 0.04  # exemption 10 % in all: assumption
 NT2_EXEMPT_BY_DECISION = 0.03
