@@ -22,11 +22,12 @@ from schemas.extract import (
 from schemas.extracts import DOSSIERS, EXTRACTS
 from schemas.judging import RULE_CODES, JudgingDefect, judge, schema_of
 from schemas.parsing import typed
-from schemas.rules import RULES, Rule, applicable
+from schemas.rules import CODES, RULES, Rule, applicable
 from schemas.validated import DELIVERED_IN, PSEUDONYM_COLUMNS, validated, validated_schema
 
 __all__ = [
     "ALIAS_CYCLE",
+    "CODES",
     "DELETED",
     "DELIVERED_IN",
     "DOSSIERS",

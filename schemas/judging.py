@@ -94,7 +94,7 @@ def judge(extract: Extract, rows: pl.DataFrame, delivery: DeliveryContext) -> pl
 
     Returns:
         ``line_number`` Int64 and ``rule_codes`` List(String), in the order of the rows; only rows that break a rule.
-        The codes are distinct and in the order of ``RULES``.
+        The codes are distinct and in the order of ``CODES``.
 
     Raises:
         JudgingDefect: rows that cannot be judged.
@@ -106,7 +106,7 @@ def judge(extract: Extract, rows: pl.DataFrame, delivery: DeliveryContext) -> pl
             schema.validate(rows, lazy=True)
     except SchemaErrors as failure:
         cases = failure.failure_cases.select("index", "check")
-        if cases["index"].has_nulls() or not cases["check"].is_in(list(rules.RULES)).all():
+        if cases["index"].has_nulls() or not cases["check"].is_in(rules.CODES).all():
             # `from None`: pandera's own message shows values of rows.
             raise JudgingDefect(_explanation(extract, failure)) from None
         return _folded(cases, rows[LINE_NUMBER])
@@ -115,7 +115,7 @@ def judge(extract: Extract, rows: pl.DataFrame, delivery: DeliveryContext) -> pl
 
 def _folded(cases: pl.DataFrame, line_numbers: pl.Series) -> pl.DataFrame:
     return (
-        cases.with_columns(pl.col("check").cast(pl.Enum(list(rules.RULES))))
+        cases.with_columns(pl.col("check").cast(pl.Enum(rules.CODES)))
         .unique()
         .sort("index", "check")
         .group_by("index", maintain_order=True)
@@ -133,7 +133,7 @@ def _explanation(extract: Extract, failure: SchemaErrors) -> str:
             found.append(f"{check} raised on {error.column_name}")
         elif not isinstance(error.failure_cases, pl.DataFrame):
             found.append(f"{check} on {error.column_name or extract.name}: {error.failure_cases}")
-        elif check not in rules.RULES:
+        elif check not in rules.CODES:
             found.append(f"{check} on {error.column_name}: {error.failure_cases.height} rows")
     return (
         f"Rows of {extract.name} cannot be judged, and none was: {'; '.join(found)}. This is a defect of the program "

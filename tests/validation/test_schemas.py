@@ -62,7 +62,8 @@ def test_parents_are_judged_before_their_children() -> None:
 
 
 def test_rules_are_those_of_the_contract_in_its_order_and_explained() -> None:
-    assert tuple(s.RULES) == CODES
+    assert s.CODES == CODES
+    assert set(s.RULES) == set(CODES)
     for code, rule in s.RULES.items():
         assert rule.code == code
         assert rule.title and rule.sentence.endswith(".") and rule.remedy.endswith(".")
@@ -120,7 +121,15 @@ def test_without_its_rule_a_row_that_breaks_it_is_accepted(code: str, monkeypatc
         with monkeypatch.context() as without:
             without.delitem(s.RULES, code)
             assert codes_of(name, rows) == {}
+            assert code not in s.applicable(described(name))
         assert len(codes_of(name, rows)) == len(rows)
+
+
+def test_the_order_of_codes_survives_a_rule_taken_out_and_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as without:
+        without.delitem(s.RULES, "required_missing")
+    assert codes_with("addenda", addendum_id=None, type="?") == ["required_missing", "code_unknown"]
+    assert s.applicable(s.EXTRACTS["addenda"])[0] == "required_missing"
 
 
 @st.composite
