@@ -1,0 +1,231 @@
+"""The command line, ``kbi``: a thin layer that starts the Dagster job and reads what the other modules say.
+
+Here: options, exit codes, standard output. Not here: any work. Every command imports what it needs itself, so that
+``kbi status`` does not wait for Dagster.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a delivery was refused and the others are published, 5 another night
+runs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestration.settings import SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from dagster import ExecuteInProcessResult
+
+    from orchestration.settings import Settings
+
+FAILED, REFUSED, BUSY = 1, 3, 5
+
+
+def _progress(message: str) -> None:
+    click.echo(message, err=True)
+
+
+class _Date(click.ParamType):
+    name = "YYYY-MM-DD"
+
+    def convert(self, value: str | date, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        if isinstance(value, date):
+            return value
+        try:
+            return datetime.strptime(value, "%Y-%m-%d").date()  # noqa: DTZ007 - a day, not a moment
+        except ValueError:
+            self.fail(f"{value!r} is not a date of the form YYYY-MM-DD.", param, ctx)
+
+
+DATE = _Date()
+
+
+class _Commands(click.Group):
+    """Says what went wrong in a sentence; only with --debug does a traceback follow."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except SettingsError as error:
+            _fail(str(error), FAILED)
+        except Exception as error:
+            if ctx.params.get("debug"):
+                raise
+            # Its text may quote a row: type only.
+            _fail(f"Unforeseen {type(error).__name__}. Run `kbi --debug …` to see where.", FAILED)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"kbi: {message}", err=True)
+    raise click.exceptions.Exit(code)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="kbi-warehouse", prog_name="kbi")
+@click.option("--debug", is_flag=True, help="Show Dagster's events and tracebacks. They may quote rows.")
+def main(debug: bool) -> None:
+    """Reporting warehouse over Flanders' civic-integration registry.
+
+    Settings come from KBI_LANDING, KBI_DATA and others: see the README.
+    """
+
+
+@main.command()
+@click.option(
+    "--accept-volume",
+    multiple=True,
+    metavar="DELIVERY",
+    help="Take this full delivery although it holds far fewer rows than are known. May be given several times.",
+)
+@click.pass_context
+def night(ctx: click.Context, accept_volume: Sequence[str]) -> None:
+    """Take every waiting delivery, build the warehouse, check it and publish the marts.
+
+    Prints one line per delivery: its id, taken, unchanged or refused, and the refusal code, separated by tabs.
+    """
+    from orchestration.night_lock import Busy, night_lock
+
+    settings = load_settings()
+    try:
+        with night_lock(settings):
+            _run_night(settings, accept_volume, debug=ctx.parent.params["debug"])
+    except Busy as error:
+        _fail(str(error), BUSY)
+
+
+def _run_night(settings: Settings, accept_volume: Sequence[str], *, debug: bool) -> None:
+    """Run the job in this process, in the home that the UI shows."""
+    with _dagster_home(settings):
+        _progress("Starting")
+        from dagster import DagsterInstance
+
+        from orchestration.dagster_home import retire_dead_runs
+        from orchestration.definitions import JOB, build_definitions
+        from orchestration.outcomes import outcomes_of
+
+        with DagsterInstance.get() as instance:
+            retire_dead_runs(instance, settings)
+            result = (
+                build_definitions(settings)
+                .resolve_job_def(JOB)
+                .execute_in_process(
+                    run_config={
+                        "ops": {"ingest": {"config": {"accept_volume": list(accept_volume)}}},
+                        "loggers": {"console": {"config": {"log_level": "DEBUG" if debug else "INFO"}}},
+                    },
+                    instance=instance,
+                    raise_on_error=False,
+                )
+            )
+            for told in outcomes_of(instance, result.run_id):
+                click.echo(f"{told.delivery_id}\t{told.result}\t{told.code}")
+    if not result.success:
+        raise click.exceptions.Exit(_exit_code(result))
+
+
+def _exit_code(result: ExecuteInProcessResult) -> int:
+    from orchestration.checks import NO_DELIVERY_REFUSED
+
+    failed = {event.step_key for event in result.all_events if event.is_step_failure}
+    if not failed:
+        # No step failed, so no hook has said why.
+        for event in result.all_events:
+            if event.is_failure and event.message:
+                click.echo(f"kbi: {event.message}", err=True)
+    return REFUSED if failed == {NO_DELIVERY_REFUSED} else FAILED
+
+
+@contextmanager
+def _dagster_home(settings: Settings) -> Iterator[None]:
+    from orchestration.dagster_home import prepare
+
+    before = os.environ.get("DAGSTER_HOME")
+    os.environ["DAGSTER_HOME"] = str(prepare(settings))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["DAGSTER_HOME"]
+        else:
+            os.environ["DAGSTER_HOME"] = before
+
+
+@main.command()
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The landing folder.")
+@click.option("--contracts", required=True, type=click.IntRange(min=1), help="Contracts in the last delivery.")
+@click.option("--seed", required=True, type=click.IntRange(min=0), help="The same seed gives the same bytes.")
+@click.option("--until", required=True, type=DATE, help="Date of the last delivery.")
+@click.option(
+    "--deliveries", default=1, show_default=True, type=click.IntRange(min=1), help="How many full deliveries."
+)
+@click.option("--format", "file_format", default="csv", show_default=True, type=click.Choice(["csv", "parquet"]))
+@click.option("--dirty", default=0.0, show_default=True, type=click.FloatRange(0, 1), help="Share of rows to damage.")
+def simulate(
+    out: Path, contracts: int, seed: int, until: date, deliveries: int, file_format: str, dirty: float
+) -> None:
+    """Write deliveries of a made-up registry: synthetic persons, realistic lives."""
+    from orchestration.simulation.deliveries import simulate as write_deliveries
+
+    try:
+        written = write_deliveries(out, contracts, seed, until, deliveries, file_format, dirty, _progress)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    except OSError as error:
+        _fail(str(error), FAILED)
+    for directory in written:
+        click.echo(directory)
+
+
+FORMAT = click.option(
+    "--format", "output", default="text", show_default=True, type=click.Choice(["text", "json"]), help="For whom."
+)
+
+
+@main.command()
+@click.option("--as-of", required=True, type=DATE, help="Any day up to the last delivery.")
+@FORMAT
+def answer(as_of: date, output: str) -> None:
+    """Answer written question 714 as of a day: Q1 to Q5 and the reasons of non-success."""
+    from orchestration.answer import AnswerError, DateOutOfRange
+    from orchestration.answer import answer as answer_of
+    from orchestration.answer_text import as_text
+
+    try:
+        figures = answer_of(load_settings(), as_of)
+    except DateOutOfRange as error:
+        raise click.UsageError(str(error)) from None
+    except AnswerError as error:
+        _fail(str(error), FAILED)
+    click.echo(figures.as_json() if output == "json" else as_text(figures))
+
+
+@main.command()
+@FORMAT
+def status(output: str) -> None:
+    """Say which deliveries were taken and refused, where their rows went, and what is published."""
+    from orchestration.status import status as status_of
+
+    found = status_of(load_settings())
+    click.echo(found.as_json() if output == "json" else found.as_text())
+
+
+@main.command()
+def prepare() -> None:
+    """Make Dagster's home in KBI_DATA and print it: before starting Dagster yourself."""
+    from orchestration.dagster_home import prepare as prepare_home
+
+    click.echo(prepare_home(load_settings()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

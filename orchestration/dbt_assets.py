@@ -1,0 +1,144 @@
+"""Assets made by dbt: every seed and model, with its data tests as asset checks.
+
+Here: what Dagster shows of the dbt project, and the one step that builds it and puts the warehouse in place. Not here:
+running dbt (``dbt_runner.py``), what a build is given (``warehouse.py``), any meaning (``dbt_project/``).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+import duckdb
+from dagster_dbt import DagsterDbtTranslator, dbt_assets
+from dagster_dbt.asset_utils import DAGSTER_DBT_UNIQUE_ID_METADATA_KEY as UNIQUE_ID
+
+from orchestration import dbt_runner, publication, warehouse
+from orchestration.assets import DATA_ENGINEERING, MART_FRESHNESS, NIGHT
+from orchestration.dbt_runner import NodeResult, Project
+from orchestration.failures import told_to_people
+from orchestration.settings import Settings
+
+
+class Translator(DagsterDbtTranslator):
+    """The project as it stands; seeds, which belong to no dbt group, are shown where SQL begins."""
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        """Group of a node: its dbt group."""
+        return super().get_group_name(dbt_resource_props) or "staging"
+
+
+def build_models(project: Project) -> dg.AssetsDefinition:
+    """The assets definition of all seeds and models: one step, whose selection dbt builds."""
+    translator = Translator()
+    lineage = _lineage(project, translator)
+
+    @dbt_assets(
+        manifest=project.manifest, name="build", dagster_dbt_translator=translator, required_resource_keys={NIGHT}
+    )
+    def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        settings: Settings = context.resources.night
+        if not context.is_subset and not (warehouse.needs_build(settings) or publication.needs_publication(settings)):
+            context.log.info("The warehouse is up to date and published: nothing to build.")
+            return
+        with told_to_people(settings):
+            yield from _build(context, settings, project, lineage)
+
+    return build.map_asset_specs(lambda spec: _described(spec, lineage))
+
+
+def _build(
+    context: dg.AssetExecutionContext,
+    settings: Settings,
+    project: Project,
+    lineage: Mapping[dg.AssetKey, dg.TableColumnLineage],
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    """Build aside, check, and only then put the warehouse in place: a failure leaves it as it was."""
+    specs = context.assets_def.specs_by_key
+    assets = {specs[key].metadata[UNIQUE_ID]: key for key in context.selected_asset_keys}
+    checks = {
+        context.assets_def.get_spec_for_check_key(key).metadata[UNIQUE_ID]: key
+        for key in context.selected_asset_check_keys
+    }
+    warehouse.prepare(settings, keep=context.is_subset)
+    results = dbt_runner.build(
+        settings, _selection(project, {*assets, *checks}) if context.is_subset else None, context.log.info
+    )
+    broken = [result for result in results if result.is_broken]
+    if not broken:
+        rows = _row_counts(settings)
+        warehouse.commit(settings, project.directory)
+        for result in results:
+            if key := assets.get(result.unique_id):
+                yield dg.MaterializeResult(key, metadata=_metadata(key, result, rows, lineage))
+    for result in results:
+        if (key := checks.get(result.unique_id)) and result.status != "skipped":
+            yield _check_result(key, result)
+    if broken:
+        raise dg.Failure(_what_broke(broken), allow_retries=False)
+
+
+def _selection(project: Project, unique_ids: set[str]) -> list[str]:
+    return sorted(".".join(project.manifest["nodes"][unique_id]["fqn"]) for unique_id in unique_ids)
+
+
+def _row_counts(settings: Settings) -> dict[tuple[str, str], int]:
+    """Rows per (schema, table) of the build file; of a freshly written table DuckDB's estimate is exact."""
+    with duckdb.connect(str(warehouse.build_file(settings)), read_only=True) as connection:
+        rows = connection.execute("select schema_name, table_name, estimated_size from duckdb_tables()").fetchall()
+    return {(schema, table): n for schema, table, n in rows}
+
+
+def _metadata(
+    key: dg.AssetKey,
+    result: NodeResult,
+    rows: Mapping[tuple[str, str], int],
+    lineage: Mapping[dg.AssetKey, dg.TableColumnLineage],
+) -> dict[str, Any]:
+    n_rows = rows.get((key.path[0], key.path[-1]))
+    return {
+        "seconds": result.seconds,
+        **({} if n_rows is None else {"dagster/row_count": n_rows}),
+        **({"dagster/column_lineage": lineage[key]} if key in lineage else {}),
+    }
+
+
+def _check_result(key: dg.AssetCheckKey, result: NodeResult) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        passed=result.status == "pass",
+        asset_key=key.asset_key,
+        check_name=key.name,
+        severity=dg.AssetCheckSeverity.WARN if result.status == "warn" else dg.AssetCheckSeverity.ERROR,
+        metadata={"n_violations": result.failures or 0, "seconds": result.seconds},
+    )
+
+
+def _what_broke(broken: list[NodeResult]) -> str:
+    lines = []
+    for result in broken:
+        is_test = result.resource_type == "test" and result.status == "fail"
+        lines.append(
+            f"{result.name}: {result.failures:,} violations" if is_test else f"{result.name}: {result.message}"
+        )
+    return "The warehouse was not replaced and nothing was published, for this broke:\n" + "\n".join(lines)
+
+
+def _lineage(project: Project, translator: Translator) -> dict[dg.AssetKey, dg.TableColumnLineage]:
+    nodes = {**project.manifest["nodes"], **project.manifest["sources"]}
+    return {
+        translator.get_asset_key(nodes[model]): dg.TableColumnLineage(
+            {
+                column: [dg.TableColumnDep(translator.get_asset_key(nodes[node]), name) for node, name in made_from]
+                for column, made_from in columns.items()
+            }
+        )
+        for model, columns in project.lineage.items()
+    }
+
+
+def _described(spec: dg.AssetSpec, lineage: Mapping[dg.AssetKey, dg.TableColumnLineage]) -> dg.AssetSpec:
+    if spec.key in lineage:
+        spec = spec.merge_attributes(metadata={"dagster/column_lineage": lineage[spec.key]})
+    return spec.replace_attributes(
+        owners=list(spec.owners) or [DATA_ENGINEERING],
+        freshness_policy=MART_FRESHNESS if spec.group_name == "marts" else None,
+    )

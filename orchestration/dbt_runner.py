@@ -1,0 +1,180 @@
+"""dbt, run in this process: the project as parsed and compiled, and builds of it.
+
+Here: everything that imports dbt, so that nothing else pays for it. Not here: what Dagster makes of the project
+(``dbt_assets.py``), the file that is built (``warehouse.py``), column lineage (``column_lineage.py``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from orchestration.column_lineage import Lineage, column_lineage
+from orchestration.settings import DBT_PROJECT, Settings
+from orchestration.warehouse import dbt_environment
+
+_RULED_BY = ("dbt-core", "dbt-duckdb", "sqlglot")
+
+
+class DbtFailed(Exception):
+    """dbt could not start its work: the project does not parse, or the warehouse cannot be opened."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """The dbt project, compiled: it depends on no delivery.
+
+    ``directory`` holds ``manifest.json``, in which every model has its compiled SQL; ``manifest`` is its content;
+    ``lineage`` gives per model and column the columns it is made from.
+    """
+
+    directory: Path
+    manifest: Mapping[str, Any]
+    lineage: Lineage
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """What became of one node of a build.
+
+    ``status``: success, pass, warn, fail, error or skipped. ``failures``: rows that a test found, None where it gave no
+    count. ``seconds``: wall time.
+    """
+
+    unique_id: str
+    name: str
+    resource_type: str
+    status: str
+    failures: int | None
+    seconds: float
+    message: str | None
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the warehouse may not be used because of it."""
+        return self.status in ("fail", "error")
+
+
+def compiled_project(settings: Settings) -> Project:
+    """The project as compiled in ``KBI_DATA/dbt``; compiled first where its files or dbt changed since.
+
+    Raises:
+        DbtFailed: the project does not compile.
+    """
+    directory = settings.data / "dbt" / "project"
+    digest = _project_digest()
+    stamp = directory / "digest"
+    if not stamp.exists() or stamp.read_text() != digest:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(directory.with_suffix(".lock")):
+            if not stamp.exists() or stamp.read_text() != digest:
+                _compile(settings, directory)
+                stamp.write_text(digest)
+    return _read(directory, digest)
+
+
+@lru_cache(maxsize=1)
+def _read(directory: Path, _digest: str) -> Project:
+    manifest = json.loads((directory / "manifest.json").read_bytes())
+    return Project(directory, manifest, json.loads((directory / "lineage.json").read_bytes()))
+
+
+def _project_digest() -> str:
+    digest = hashlib.sha256(" ".join(map(version, _RULED_BY)).encode())
+    for path in sorted(path for path in DBT_PROJECT.rglob("*") if path.suffix in (".sql", ".yml", ".csv", ".md")):
+        digest.update(f"{path.relative_to(DBT_PROJECT)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def _compile(settings: Settings, directory: Path) -> None:
+    # Without introspection nothing is asked of a warehouse, so there need not be one yet.
+    _invoke(settings, ["compile", "--no-introspect", "--no-populate-cache"])
+    directory.mkdir(exist_ok=True)
+    shutil.copyfile(_target(settings) / "manifest.json", directory / "manifest.json")
+    manifest = json.loads((directory / "manifest.json").read_bytes())
+    (directory / "lineage.json").write_text(json.dumps(column_lineage(manifest, DBT_PROJECT)))
+
+
+def build(
+    settings: Settings, select: Sequence[str] | None = None, report: Callable[[str], None] = lambda message: None
+) -> list[NodeResult]:
+    """Build the models, seeds and tests into the build file; unit tests are for the test suite.
+
+    Args:
+        select: fully qualified names of exactly the nodes to build; None = all.
+        report: is told of every model as it is done.
+
+    Raises:
+        DbtFailed: nothing could be built. A model or test that failed is a ``NodeResult``.
+    """
+    selection = [] if select is None else ["--select", *select, "--indirect-selection", "empty"]
+
+    def tell(event: Any) -> None:
+        if event.info.name in ("LogModelResult", "LogSeedResult"):
+            node = event.data.node_info
+            report(f"{node.node_relation.schema}.{node.node_name}: {event.data.status.lower()}")
+
+    arguments = ["build", "--exclude-resource-type", "unit_test", "--no-write-json", *selection]
+    return [
+        NodeResult(
+            result.node.unique_id,
+            result.node.name,
+            str(result.node.resource_type),
+            str(result.status),
+            result.failures,
+            result.execution_time,
+            result.message,
+        )
+        for result in _invoke(settings, arguments, tell).results
+    ]
+
+
+def _invoke(settings: Settings, arguments: list[str], callback: Callable[[Any], None] = lambda event: None) -> Any:
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
+    folders = {
+        "--project-dir": DBT_PROJECT,
+        "--profiles-dir": DBT_PROJECT,
+        "--target-path": _target(settings),
+        "--log-path": settings.data / "dbt" / "logs",
+    }
+    quiet = ["--log-level", "none", "--log-level-file", "none"]
+    with _environment(dbt_environment(settings)):
+        outcome = dbtRunner(callbacks=[callback]).invoke(
+            [*arguments, *quiet, *(str(part) for pair in folders.items() for part in pair)]
+        )
+        # dbt keeps its connection for the process, and nobody else could open the file with other settings.
+        DuckDBConnectionManager.close_all_connections()
+    if outcome.exception:
+        raise DbtFailed(f"dbt {arguments[0]}: {outcome.exception}")
+    return outcome.result
+
+
+def _target(settings: Settings) -> Path:
+    return settings.data / "dbt" / "target"
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,138 @@
+"""The code location: everything the Dagster UI shows, assembled.
+
+Here: job, schedule, sensor, failure hook, the resource that holds the lock. Not here: the assets themselves
+(``assets.py``, ``dbt_assets.py``, ``checks.py``).
+"""
+
+import hashlib
+import logging
+import sys
+from collections.abc import Iterator
+
+import dagster as dg
+
+from orchestration import dagster_home, dbt_runner
+from orchestration.assets import NIGHT, delivery_specs, ingest, release
+from orchestration.checks import NO_DELIVERY_REFUSED, no_delivery_refused
+from orchestration.dbt_assets import build_models
+from orchestration.deliveries import delivery_directories
+from orchestration.night_lock import night_lock
+from orchestration.settings import Settings, load_settings
+
+JOB = "night"
+
+_WHAT_TO_DO = {
+    "ingest": "No delivery is half taken: those taken stay, the others are tried again by the next run.",
+    "build": "The last release stays published. Repair what is named above and run the job again.",
+    "published__release": "The last release stays published. Run the job again.",
+    NO_DELIVERY_REFUSED: "Have the delivery repaired and put in place under the same name; the next run takes it.",
+}
+
+
+@dg.resource(description="Holds the lock during the run, and gives the settings.")
+def night(_: dg.InitResourceContext) -> Iterator[Settings]:
+    """The settings, and the certainty that no other night runs."""
+    settings = load_settings()
+    with night_lock(settings):
+        yield settings
+
+
+@dg.failure_hook(name="say_what_to_do")
+def say_what_to_do(context: dg.HookContext) -> None:
+    """Log which step failed, why, and what to do: the last lines that an operator reads."""
+    error = context.op_exception
+    reason = getattr(error, "description", None) or str(error)
+    advice = _WHAT_TO_DO.get(context.op.name, "See docs/runbook.md.")
+    context.log.error(f"Step {context.op.name} failed. {reason}\n{advice}")
+
+
+@dg.logger(config_schema={"log_level": dg.Field(str, default_value="INFO")}, description="Progress, line by line.")
+def progress(context: dg.InitLoggerContext) -> logging.Logger:
+    """What the steps say of their work, on standard error; Dagster's own events only at level DEBUG."""
+    level = context.logger_config["log_level"]
+    logger = logging.Logger(JOB, level)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_ProgressFormatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    if level != "DEBUG":
+        handler.addFilter(_is_said_by_a_step)
+    logger.addHandler(handler)
+    return logger
+
+
+def _is_said_by_a_step(record: logging.LogRecord) -> bool:
+    return record.dagster_meta["dagster_event"] is None and record.dagster_meta["step_key"] is not None
+
+
+class _ProgressFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        meta = record.dagster_meta
+        if meta["dagster_event"] is None:
+            record = logging.makeLogRecord({**record.__dict__, "msg": meta["orig_message"], "args": None})
+        return super().format(record)
+
+
+def new_deliveries_cursor(settings: Settings) -> str:
+    """Identity of the manifests that lie there now: changes when one appears or changes. Opens no file."""
+    digest = hashlib.sha256()
+    for directory in delivery_directories(settings.landing):
+        stat = (directory / "manifest.json").stat()
+        digest.update(f"{directory.name}\t{stat.st_mtime_ns}\t{stat.st_size}\n".encode())
+    return digest.hexdigest()
+
+
+@dg.sensor(
+    name="new_deliveries",
+    job_name=JOB,
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Starts a night when a manifest appears in the landing zone, or one there changes.",
+)
+def new_deliveries(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    """Look at names, times and sizes only: a tick costs next to nothing."""
+    settings = load_settings()
+    for run_id in dagster_home.retire_dead_runs(context.instance, settings):
+        context.log.warning(f"Run {run_id} was reported as failed: its process is gone.")
+    cursor = new_deliveries_cursor(settings)
+    if cursor == context.cursor:
+        return dg.SkipReason("No manifest appeared or changed since the last run was started.")
+    if context.cursor is None and not delivery_directories(settings.landing):
+        context.update_cursor(cursor)
+        return dg.SkipReason(f"There is no delivery in {settings.landing} yet.")
+    return dg.SensorResult(run_requests=[dg.RunRequest(run_key=cursor)], cursor=cursor)
+
+
+def build_definitions(settings: Settings) -> dg.Definitions:
+    """All definitions. The dbt project is compiled first where it changed."""
+    models = build_models(dbt_runner.compiled_project(settings))
+    job = dg.define_asset_job(
+        JOB,
+        selection=dg.AssetSelection.all(),
+        description="Take every waiting delivery, build the warehouse, check it, publish the marts.",
+        hooks={say_what_to_do},
+    )
+    return dg.Definitions(
+        assets=[*delivery_specs(), ingest, models, release],
+        asset_checks=[no_delivery_refused],
+        jobs=[job],
+        schedules=[
+            dg.ScheduleDefinition(
+                name="nightly",
+                job=job,
+                cron_schedule="30 3 * * *",
+                execution_timezone="Europe/Brussels",
+                default_status=dg.DefaultScheduleStatus.RUNNING,
+                description="Every night at half past three.",
+            )
+        ],
+        sensors=[new_deliveries],
+        resources={NIGHT: night},
+        # One process for the whole run: a process per step would import and connect again for each.
+        executor=dg.in_process_executor,
+        loggers={"console": progress},
+    )
+
+
+@dg.definitions
+def definitions() -> dg.Definitions:
+    """What `workspace.yaml` loads."""
+    return build_definitions(load_settings())
