@@ -73,9 +73,7 @@ class Serials:
 class People:
     """The persons of one batch and their numbers over time."""
 
-    def __init__(
-        self, draws: Draws, who: Trajectories, n_persons: int, serials: Serials, first_delivery: int, until: int
-    ) -> None:
+    def __init__(self, draws: Draws, who: Trajectories, n_persons: int, serials: Serials, first_delivery: int) -> None:
         n = n_persons
         self.n = n
         firsts = np.flatnonzero(who.sequence <= 1)
@@ -87,7 +85,18 @@ class People:
         self.serial = serial
         self.known_from = (self.first.signed - draws.spread(p.TRACK_BEGINS_BEFORE, n) - 30).astype(np.int32)
 
-        # Numbers: the oldest, the middle one (BIS, then corrected), the current one.
+        self._draw_numbers(draws, serials)
+        self.dropped = (self.known[1] <= first_delivery) & draws.chance(p.OLD_NUMBER_DROPPED, n)
+        self._texts = pl.Series("insz", self.numbers.ravel()).cast(pl.String).str.zfill(11)
+        self._draw_attributes(draws)
+
+    def _draw_numbers(self, draws: Draws, serials: Serials) -> None:
+        """Up to three numbers in time order: the oldest of a chain, the one before the current, the current one.
+
+        ``numbers`` has a row for each, -1 where there is none; ``dated`` and ``known`` have a row for each of the two
+        replacements: the day that it happened, and the day that the registry knows of it.
+        """
+        n, serial = self.n, self.serial
         current = synthetic_insz(self.birth, serial)
         earlier = synthetic_insz(self.birth, serial + SERIALS_OF_CURRENT)
         # The oldest number of a chain has the day of birth unknown; few enough to share a month's serials by batch.
@@ -107,11 +116,8 @@ class People:
         self.known = np.stack([np.where(corrected, known, NEVER), np.where(corrected, known_again, known)])
         self.known[1][~has_bis] = NEVER
         self.numbers = np.stack([np.where(corrected, oldest, -1), np.where(has_bis, earlier, -1), current])
-        self.dropped = (self.known[1] <= first_delivery) & draws.chance(p.OLD_NUMBER_DROPPED, n)
-        self._texts = pl.Series("insz", self.numbers.ravel()).cast(pl.String).str.zfill(11)
-        self._attributes(draws, until)
 
-    def _attributes(self, draws: Draws, until: int) -> None:
+    def _draw_attributes(self, draws: Draws) -> None:
         n, first = self.n, self.first
         self.nationality = _nationality(draws, first)
         naturalised = draws.chance(p.NATURALISED_SHARE, n)

@@ -40,7 +40,7 @@ def simulate_batch(
     number = batch * _NUMBERS_PER_BATCH
     who, n_persons = draw_trajectories(_draws("trajectories"), contracts, until)
     mo, nt2 = _careers(_draws("social orientation"), _draws("dutch"), who, day(until))
-    people = People(_draws("people"), who, n_persons, Serials(batch, batches), day(first_delivery), day(until))
+    people = People(_draws("people"), who, n_persons, Serials(batch, batches), day(first_delivery))
     signed = Contracts(_draws("contracts"), who, people, number, day(until))
     ends = draw_ends(_draws("ends"), who, mo, nt2)
     tracks = Tracks(_draws("tracks"), who, people, signed, ends, number)
