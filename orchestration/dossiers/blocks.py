@@ -160,7 +160,7 @@ class _Dossier:
                     **_status_and_decision(track),
                 },
             )
-            for component in _telling(track.findall("TrajectOnderdelen/TrajectOnderdeel")):
+            for component in _telling(track.findall(".//TrajectOnderdeel")):
                 kind, period = _code(component, "Type"), _period(component)
                 yield (
                     "trajectonderdelen",

@@ -131,12 +131,10 @@ def _opened_zip(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise Refusal(
-            "file_unreadable",
-            f"{path.name} is not a zip that can be read ({type(error).__name__}): it is broken, encrypted or packed in "
-            "an unknown way. Have it delivered again.",
-        ) from error
+            "file_unreadable", f"cannot be unpacked ({type(error).__name__}): it is damaged. Pack and deliver it again."
+        ) from None
 
 
 class _TextFile:

@@ -33,6 +33,10 @@ def test_an_error_reply_without_message_says_its_number():
     assert "30001" in reason(xml.error_reply(None))
 
 
+def test_a_warning_without_a_dossier_says_why_there_is_none():
+    assert reason(xml.error_reply("Geen dossier", kind="WAARSCHUWING")) == "Geen dossier"
+
+
 def test_an_answer_that_failed_half_way_is_no_complete_state():
     failed = xml.answer(xml.element("KBIDossier", xml.person(WHO)), errors=xml.errors("Half antwoord"))
     assert reason(failed) == "Half antwoord"

@@ -184,7 +184,9 @@ def test_courses_are_found_without_the_list_around_them(flat):
 
 
 def test_nt2_course(flat):
-    course = xml.nt2_course(xml.lesson("18:00", "21:00"), Besluit="GESLAAGD", DatumUitschrijving="2017-01-20")
+    course = xml.nt2_course(
+        xml.lesson("18:00", "21:00"), training="Richtgraad 3", Besluit="GESLAAGD", DatumUitschrijving="2017-01-20"
+    )
     rows = flat(xml.dossier(WHO, xml.element("VormingsActiviteiten", xml.element("NT2Cursussen", course))))
     assert only(rows["nt2_cursussen"]) == {
         "deelname_id": "nt2-participation-1",
@@ -201,6 +203,16 @@ def test_nt2_course(flat):
         "status": "INGESCHREVEN",
         "besluit": "GESLAAGD",
     }
+
+
+@pytest.mark.parametrize(
+    ("module", "training", "level"),
+    [("Mondeling 2", "NT2 - richtgraad 3", "B2"), (None, "Threshold", "B1"), ("Mondeling 2", None, None)],
+)
+def test_where_the_module_says_no_level_the_training_may(flat, module, training, level):
+    course = xml.nt2_course(module=module, training=training)
+    rows = flat(xml.dossier(WHO, xml.element("VormingsActiviteiten", course)))
+    assert rows["nt2_cursussen"][0]["niveau"] == level
 
 
 def test_test_taken(flat):

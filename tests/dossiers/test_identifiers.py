@@ -122,6 +122,12 @@ def test_equals_are_told_apart_by_their_rank_in_the_document(flat, extract, bloc
     assert (first[-3:], second[-3:]) == ("001", "002")
 
 
+def test_an_addendum_of_the_day_of_the_contract_is_another_thing(flat):
+    contract = xml.contract("2016-03-10", xml.element("Addenda", xml.addendum("2016-03-10")))
+    rows = identifiers(flat(xml.dossier(WHO, xml.element("Contracten", contract))))
+    assert rows["contracten"][0][:32] != rows["addenda"][0][:32]
+
+
 def test_components_are_ranked_within_their_track(flat):
     tracks = [xml.track(xml.component(), xml.component()), xml.track(xml.component())]
     rows = flat(xml.dossier(WHO, xml.element("Trajecten", *tracks)))["trajectonderdelen"]
