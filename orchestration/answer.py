@@ -2,7 +2,7 @@
 
 Here: keeping the definitions of the marts with the warehouse (``record_definitions``), and running them again for one
 day (``answer``). An answer follows the rules of the marts because it runs their SQL, to the letter. Not here: those
-rules (``dbt_project/``), nor the words in which an answer is given (``wording.py``).
+rules (``dbt_project/``), nor the words in which an answer is given (``answer_text.py``).
 
 How the definitions run: compiled SQL names its relations in full, ``"warehouse"."facts"."fct_certificate"``. The
 answer therefore opens an empty database in memory under the name ``warehouse``, and the stored one, read-only, under
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -138,30 +139,42 @@ def answer(settings: Settings, as_of: date) -> Answer:
         raise AnswerError(
             f"There is no warehouse yet at {settings.warehouse}. Run `kbi night` (or `make night`) first."
         )
-    with duckdb.connect(":memory:", config={"memory_limit": settings.memory_limit}) as connection:
-        try:
-            connection.execute(f"attach {_quoted(settings.warehouse)} as {_STORED} (read_only)")
-        except duckdb.Error as error:
-            raise AnswerError(f"The warehouse at {settings.warehouse} cannot be read: {error}") from error
-        known_on, synthetic = connection.execute(
-            f"select known_on, synthetic from {_STORED}.registry.knowledge"
-        ).fetchone()
-        if as_of > known_on:
-            raise DateOutOfRange(
-                f"{as_of} lies after the last delivery, of {known_on}: give a date up to then, or deliver first."
+    with TemporaryDirectory(prefix="kbi-answer-") as spill:
+        engine = {"memory_limit": settings.memory_limit, "temp_directory": spill}
+        with duckdb.connect(":memory:", config=engine) as connection:
+            known_on, synthetic, definitions = _open(connection, settings.warehouse)
+            if as_of > known_on:
+                raise DateOutOfRange(
+                    f"{as_of} lies after the last delivery, of {known_on}: give a date up to then, or deliver first."
+                )
+            _show_through(connection, {_REPORTING_DATES, *definitions})
+            connection.execute(
+                f"create table {_BUILT}.intermediate.{_REPORTING_DATES} as"
+                " select ?::date as as_of_date, false as in_cube",
+                [as_of],
             )
+            for sql in definitions.values():
+                connection.execute(sql)
+            return Answer(as_of, known_on, synthetic, {mart: _rows(connection, mart) for mart in ANSWERED})
+
+
+def _open(connection: duckdb.DuckDBPyConnection, warehouse: Path) -> tuple[date, bool, dict[str, str]]:
+    """Attach both databases. Returns the date of the last delivery, whether it is synthetic, and the definitions."""
+    try:
+        connection.execute(f"attach {_quoted(warehouse)} as {_STORED} (read_only)")
         connection.execute(f"attach ':memory:' as {_BUILT}")
+        ((known_on, synthetic),) = connection.execute(
+            f"select known_on, synthetic from {_STORED}.registry.knowledge"
+        ).fetchall()
         definitions = connection.execute(
             f"select model, sql from {_STORED}.quality.mart_definitions order by position"
         ).fetchall()
-        _show_through(connection, {_REPORTING_DATES, *(model for model, _ in definitions)})
-        connection.execute(
-            f"create table {_BUILT}.intermediate.{_REPORTING_DATES} as select ?::date as as_of_date, false as in_cube",
-            [as_of],
-        )
-        for _, sql in definitions:
-            connection.execute(sql)
-        return Answer(as_of, known_on, synthetic, {mart: _rows(connection, mart) for mart in ANSWERED})
+    except duckdb.Error as error:
+        raise AnswerError(
+            f"The warehouse at {warehouse} cannot be asked: it is damaged or of another version. `kbi night` builds it "
+            f"anew. DuckDB says: {error}"
+        ) from error
+    return known_on, synthetic, dict(definitions)
 
 
 def _show_through(connection: duckdb.DuckDBPyConnection, except_for: Iterable[str]) -> None:

@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 from pyarrow.csv import WriteOptions, write_csv
 
 from orchestration.ledger import Entry, Ledger
-from orchestration.settings import DBT_PROJECT, PROJECT_ROOT, Settings
+from orchestration.settings import PROJECT_ROOT, Settings
 
 MARTS: Mapping[str, tuple[str, ...]] = {
     "mart_q1_pass_rate": ("as_of_date", "counting_unit", "component"),
@@ -57,7 +57,7 @@ MARTS: Mapping[str, tuple[str, ...]] = {
 """Every mart that is published, with its grain: the columns that identify a row and by which its rows are ordered."""
 
 ENGINES = ("duckdb", "dbt-core", "dbt-duckdb", "dagster", "pandera", "polars", "pyarrow")
-_CODE = (PROJECT_ROOT / "orchestration", PROJECT_ROOT / "schemas", DBT_PROJECT)
+_CODE = ("orchestration", "schemas", "dbt_project")
 _CODE_SUFFIXES = {".py", ".sql", ".yml", ".csv", ".md"}
 _NOT_CODE = {"target", "logs", "dbt_packages", "__pycache__"}
 _ASIDE = ".partial"
@@ -98,22 +98,22 @@ def needs_publication(settings: Settings) -> bool:
     return bool(taken) and (served is None or _inputs_of(served.manifest) != (taken, code_version()))
 
 
-def code_version() -> str:
+def code_version(root: Path = PROJECT_ROOT) -> str:
     """Version of the package and a hash of everything that makes a figure: code, schemas, SQL, seeds, pinned libraries.
 
     Works without git, and is the same wherever the same files lie.
     """
-    project = PROJECT_ROOT / "pyproject.toml"
+    project = root / "pyproject.toml"
     digest = hashlib.sha256()
-    for path in sorted({project, PROJECT_ROOT / "requirements.lock", *_code_files()}):
+    for path in sorted({project, root / "requirements.lock", *_code_files(root)}):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
-        digest.update(f"{content}  {path.relative_to(PROJECT_ROOT).as_posix()}\n".encode())
+        digest.update(f"{content}  {path.relative_to(root).as_posix()}\n".encode())
     return f"{tomllib.loads(project.read_text())['project']['version']}+{digest.hexdigest()[:12]}"
 
 
-def _code_files() -> Iterable[Path]:
-    for root in _CODE:
-        for directory, subdirectories, names in os.walk(root):
+def _code_files(root: Path) -> Iterable[Path]:
+    for folder in _CODE:
+        for directory, subdirectories, names in os.walk(root / folder):
             subdirectories[:] = [name for name in subdirectories if name not in _NOT_CODE]
             yield from (Path(directory, name) for name in names if Path(name).suffix in _CODE_SUFFIXES)
 
