@@ -37,8 +37,10 @@ def read_dossier(content: bytes) -> Element:
     errors = [error for error in answer.iter("Uitzondering") if not dossiers or text_of(error, "Type") == "FOUT"]
     if errors:
         raise InvalidDossier("; ".join(_message(error) for error in errors))
-    if len(dossiers) != 1:
-        raise InvalidDossier(f"The answer holds {len(dossiers) or 'no'} KBIDossier{'s' if dossiers else ''}, not one.")
+    if not dossiers:
+        raise InvalidDossier("The answer holds no KBIDossier and does not say why.")
+    if len(dossiers) > 1:
+        raise InvalidDossier(f"The answer holds {len(dossiers)} KBIDossiers: nobody can tell which one counts.")
     if text_of(dossiers[0], "Personalia/INSZ") is None:
         raise InvalidDossier("The dossier has no Personalia/INSZ: nobody can tell whose it is.")
     return dossiers[0]

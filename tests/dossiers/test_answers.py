@@ -5,9 +5,13 @@ from __future__ import annotations
 import socket
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from orchestration.dossiers import answers
+from orchestration.dossiers import FLATTENED_EXTRACTS, answers
 from orchestration.dossiers.answers import InvalidDossier, read_dossier, text_of
+from orchestration.dossiers.blocks import rows_of
+from orchestration.pseudonyms import Key
 from tests.deliveries import insz
 from tests.dossiers import answers as xml
 
@@ -128,3 +132,17 @@ def test_a_file_far_too_large_is_not_parsed(monkeypatch):
 def test_deep_nesting_is_survived(flat):
     deep = xml.dossier(WHO, "<Diep>" * 50_000 + "</Diep>" * 50_000)
     assert set(flat(deep)) == {"personen"}
+
+
+@given(data=st.data())
+def test_whatever_is_damaged_is_read_or_refused_and_nothing_else(data):
+    content = xml.full_dossier(WHO)
+    start = data.draw(st.integers(0, len(content)))
+    end = data.draw(st.integers(start, min(len(content), start + 80)))
+    damaged = content[:start] + data.draw(st.binary(max_size=40)) + content[end:]
+    try:
+        dossier = read_dossier(damaged)
+    except InvalidDossier as invalid:
+        assert str(invalid)
+    else:
+        assert all(extract in FLATTENED_EXTRACTS for extract, _ in rows_of(dossier, Key(bytes(32))))
