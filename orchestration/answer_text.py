@@ -248,8 +248,8 @@ def _points(gap: Decimal | None) -> str:
 
 
 def _tenths(value: Decimal, pattern: str = "#,##0.0") -> str:
-    # Rounded here, half away from zero like the marts: babel rounds half to even.
-    return format_decimal(value.quantize(Decimal("0.1"), ROUND_HALF_UP), pattern, locale=_LOCALE)
+    # Rounded here, half away from zero like the marts: babel rounds half to even. Adding 0 makes a minus zero zero.
+    return format_decimal(value.quantize(Decimal("0.1"), ROUND_HALF_UP) + 0, pattern, locale=_LOCALE)
 
 
 def _count(n: int) -> str:

@@ -1,0 +1,176 @@
+"""The answer in words: every number is the mart's, in Dutch notation, and nothing that must be said is left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import pytest
+
+from orchestration.answer import Answer, answer
+from orchestration.answer_text import report, summary
+from tests.publication.nights import data_folder
+
+DAY = date(2017, 12, 31)
+TEXTS = {"report": report, "summary": summary}
+SHARE = re.compile(r"(n\.v\.t\.|[\d.]+,\d %) \(([\d.]+) van ([\d.]+)\)")
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory) -> Answer:
+    return answer(data_folder(tmp_path_factory.mktemp("text")), DAY)
+
+
+@pytest.fixture(scope="module")
+def of_nobody(tmp_path_factory) -> Answer:
+    return answer(data_folder(tmp_path_factory.mktemp("text")), date(2016, 2, 28))
+
+
+def number(text: str) -> int:
+    return int(text.replace(".", ""))
+
+
+def with_counts(given: Answer, mart: str, **changes: Any) -> Answer:
+    """The answer with other values in every row of a mart."""
+    return replace(given, marts={**given.marts, mart: tuple({**row, **changes} for row in given.marts[mart])})
+
+
+def headline(given: Answer) -> Iterator[tuple[int, int, Decimal | None]]:
+    """Numerator, denominator and the mart's own rate of every share that the report must give, in its order."""
+
+    def row(mart: str, **where: str) -> dict[str, Any]:
+        (found,) = given.rows(mart, counting_unit="person", **where)
+        return dict(found)
+
+    for component in ("mo", "nt2"):
+        q1 = row("mart_q1_pass_rate", component=component)
+        yield q1["n_passed"], q1["n_evaluated"], q1["pass_rate_evaluated"]
+        yield q1["n_passed"], q1["n_ended"], q1["pass_rate_ended"]
+    for component in ("mo", "nt2"):
+        for reading in ("evaluated", "ended"):
+            for participation in ("compulsory", "voluntary"):
+                q2 = row("mart_q2_pass_rate_by_participation", component=component, participation_type=participation)
+                yield q2["n_passed"], q2[f"n_{reading}"], q2[f"pass_rate_{reading}"]
+    q4 = row("mart_q4_completed_and_certified", participation_type="all")
+    q5 = row("mart_q5_completed_not_certified", participation_type="all")
+    yield q4["n_certified_passed"], q4["n_completed_evaluated"], q4["certified_passed_rate"]
+    yield q4["n_uncertified_passed"], q4["n_completed_evaluated"], q4["uncertified_passed_rate"]
+    yield q5["n_uncertified_failed"], q5["n_completed_evaluated"], q5["uncertified_failed_rate"]
+    yield q4["n_certified_failed"], q4["n_completed_evaluated"], q4["certified_failed_rate"]
+    for component in ("mo", "nt2"):
+        for reason in ("failed", "resitting", "dropped_out", "left_target_group", "changed_target_group"):
+            why = row("mart_non_success_reasons", component=component, participation_type="all", reason=reason)
+            yield why["n"], why["n_non_success"], why["share"]
+
+
+def test_every_share_is_of_the_marts_and_stands_with_its_two_numbers(given):
+    told = SHARE.findall(report(given))
+    expected = list(headline(given))
+    assert [(number(n), number(of)) for _, n, of in told] == [(n, of) for n, of, _ in expected]
+    for (text, _, _), (_, of, rate) in zip(told, expected, strict=True):
+        if of == 0:
+            assert (text, rate) == ("n.v.t.", None)
+        else:
+            tenths = (rate * 100).quantize(Decimal("0.1"), ROUND_HALF_UP)
+            assert text == f"{tenths} %".replace(".", ",")
+    assert report(given).count("%") == sum(text != "n.v.t." for text, _, _ in told), "no percentage stands alone"
+
+
+def test_the_summary_gives_the_headline(given):
+    rows = list(headline(given))
+    told = [(number(n), number(of)) for _, n, of in SHARE.findall(summary(given))]
+    # Q1 entire; Q2 of the evaluated; of Q4 and Q5 the cell that is asked.
+    expected = [*rows[:4], *rows[4:6], *rows[8:10], rows[12], rows[14]]
+    assert told == [(n, of) for n, of, _ in expected]
+    (certified,) = given.rows("mart_q3_certificates", counting_unit="person", participation_type="all")
+    assert f"V3 {certified['n_certified']} personen met een inburgeringsattest" in summary(given)
+    assert len(summary(given).splitlines()) == 8
+
+
+def test_the_certificates_and_the_naive_figure(given):
+    (row,) = given.rows("mart_q3_certificates", counting_unit="person", participation_type="all")
+    text = " ".join(report(given).split())
+    assert (
+        f"{row['n_certified']} personen kregen een inburgeringsattest ({row['n_certificates']} attesten AI023)" in text
+    )
+    assert f"{row['n_evc']} EVC-attesten" in text
+    assert f"{row['n_effort_statements']} verklaringen van geleverde inspanningen" in text
+    assert f"de {row['n_certificates_any_regime']} attesten die sinds dan aan wie dan ook" in text
+
+
+def test_who_failed_in_what(given):
+    (row,) = given.rows("mart_q5_completed_not_certified", counting_unit="person", participation_type="all")
+    assert (
+        f"slaagde niet voor MO: {row['n_failed_mo_only']}; voor NT2: {row['n_failed_nt2_only']}; "
+        f"voor beide: {row['n_failed_both']}." in report(given)
+    )
+
+
+@pytest.mark.parametrize(
+    ("gap", "text"),
+    [
+        ("0.041250", "+4,1"),
+        ("-0.101500", "-10,2"),
+        ("0.000000", "+0,0"),
+        ("-0.123449", "-12,3"),
+        ("-0.000012", "+0,0"),
+        (None, "n.v.t."),
+    ],
+)
+def test_the_difference_between_participants(given, gap, text):
+    value = None if gap is None else Decimal(gap)
+    changed = with_counts(
+        given, "mart_q2_pass_rate_by_participation", pass_rate_evaluated_gap=value, pass_rate_ended_gap=value
+    )
+    told = text if gap is None else f"{text} procentpunt"
+    assert report(changed).count(f"verschil (verplicht min rechthebbend): {told}\n") == 4
+    assert summary(changed).count(f"; verschil {told}\n") == 2
+
+
+def test_large_numbers_and_halves_in_dutch_notation(given):
+    changed = with_counts(given, "mart_q1_pass_rate", n_passed=1_234_567, n_evaluated=2_000_000, n_ended=3_086_417)
+    assert "61,7 % (1.234.567 van 2.000.000)" in report(changed)
+    # 12,25 % exactly: half away from zero, not to even.
+    changed = with_counts(given, "mart_q1_pass_rate", n_passed=49, n_evaluated=400, n_ended=400)
+    assert "12,3 % (49 van 400)" in report(changed)
+
+
+def test_dates_are_written_in_full(given):
+    first, second, _ = report(given).split("\n", 2)
+    assert first == "Inburgering (schriftelijke vraag 714): stand van zaken op 31 december 2017"
+    assert set(second) == {"="}
+    assert "levering van 15 maart 2018" in report(given)
+    assert summary(given).startswith("Stand op 31 december 2017, gekend op 15 maart 2018, per persoon")
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_synthetic_data_is_told_and_only_then(given, name):
+    assert given.synthetic
+    assert "synthetische gegevens" in TEXTS[name](given).lower()
+    assert "synthetisch" not in TEXTS[name](replace(given, synthetic=False)).lower()
+
+
+def test_what_must_be_said_with_the_figures(given):
+    text = " ".join(report(given).split())
+    assert "Recente contracten zijn nog niet afgelopen" in text
+    assert "Het register overschrijft statussen, beslissingen en nationaliteit" in text
+    assert "Laaggeletterden met A1 als doel worden niet onderscheiden" in text
+    for component in ("mo", "nt2"):
+        (row,) = given.rows("mart_q1_pass_rate", counting_unit="person", component=component)
+        assert row["n_required"] > row["n_ended"]
+        assert f"{component.upper()} {row['n_required'] - row['n_ended']} van {row['n_required']}" in text
+
+
+def test_before_the_obligation_of_result_it_says_so(of_nobody):
+    assert "gold de resultaatsverbintenis nog niet" in report(of_nobody)
+    assert "%" not in report(of_nobody)
+    assert "n.v.t. (0 van 0)" in summary(of_nobody)
+
+
+def test_it_fits_on_a_page_of_a_terminal(given):
+    wide = with_counts(given, "mart_q1_pass_rate", n_passed=1_234_567, n_evaluated=2_000_000, n_ended=3_086_417)
+    assert max(map(len, report(wide).splitlines())) <= 110
