@@ -190,6 +190,8 @@ def _check_extracts(manifest: Manifest) -> None:
     named = [file.extract for file in manifest.files]
     if repeated := sorted({extract for extract in named if named.count(extract) > 1}):
         raise _invalid(f"files lists {', '.join(map(repr, repeated))} more than once. Deliver one file per extract.")
+    if len({file.path for file in manifest.files}) < len(named):
+        raise _invalid("files names one path for two extracts. Deliver one file per extract.")
     if any(file.format == "kbi-xml" or file.extract == DOSSIERS.name for file in manifest.files):
         if [(file.extract, file.format) for file in manifest.files] != [(DOSSIERS.name, "kbi-xml")]:
             raise _invalid(
