@@ -260,7 +260,13 @@ class CrossRows:
         for column in known_fill_in if name in self._known else ():
             columns[columns.index(f"rows.{column}")] = f"coalesce(rows.{column}, known.{column}) as {column}"
         if known_fill_in and name in self._known:
-            joins.append(f"left join known_{name} as known on insz_known.person_key = known.person_key")
+            same = [
+                f"{column}_known.person_key = known.{schemas.PSEUDONYM_COLUMNS[column]}"
+                if column in extract.insz_columns
+                else f"rows.{column} = known.{column}"
+                for column in extract.key
+            ]
+            joins.append(f"left join known_{name} as known on {' and '.join(same)}")
         joins.append(f"left join repeated_{name} as repeated on rows.line_number = repeated.line_number")
         columns.append(f"coalesce(repeated.key_conflict, false) as {schemas.KEY_CONFLICT}")
         for parent in extract.parents:

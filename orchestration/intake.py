@@ -21,7 +21,7 @@ from orchestration.deliveries import delivery_directories
 from orchestration.dossiers import flatten
 from orchestration.landing import archive, fingerprint, signature
 from orchestration.ledger import DELIVERY_CHANGED, Entry, Ledger
-from orchestration.manifest import Manifest, Refusal, glimpse, read_manifest
+from orchestration.manifest import Manifest, Refusal, about, glimpse, read_manifest
 from orchestration.pseudonyms import Key, load_key
 from orchestration.reading import read_extract
 from orchestration.settings import Settings, SettingsError
@@ -192,7 +192,8 @@ class _Intake:
         dossiers = manifest.file_of(DOSSIERS.name)
         if dossiers:
             self._report(f"{DOSSIERS.name}: reading {dossiers.rows:,} files")
-            flattened = flatten(landed / dossiers.path, texts, key, delta=is_delta)
+            with about(f"Delivery {manifest.delivery_id}, file {dossiers.path}"):
+                flattened = flatten(landed / dossiers.path, texts, key, delta=is_delta)
             paths = {name: texts / f"{name}.parquet" for name in flattened.rows}
             counts = {**flattened.rows, DOSSIERS.name: flattened.files}
             return DeliveredRows(paths, counts, texts / f"{DOSSIERS.name}.parquet"), {}
@@ -227,6 +228,7 @@ class _Intake:
             target = zone / manifest.delivery_id
             _empty(target)  # leftovers of a run that was killed before its ledger entry
             (aside / name).rename(target)
+        os.sync()  # what the entry promises must be on disk before it
         entry = Entry(
             delivery_id=manifest.delivery_id,
             status="taken",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -29,7 +29,7 @@ LEAST_QUARANTINED = 20
 """A delivery is never refused for fewer quarantined rows of an extract than this."""
 LEAST_DROPPED = 20
 """A delivery is never refused for fewer missing rows of an extract than this."""
-NOT_IN_DOSSIERS = {"personen": ("nationaliteit_code", "nis_gemeente")}
+NOT_IN_DOSSIERS = {"personen": ("nationaliteit_code", "nis_gemeente"), "contracten": ("nis_gemeente",)}
 """Columns that a dossier does not carry: they stay as known."""
 
 
@@ -219,9 +219,9 @@ class _Validation:
             return
         rows = pl.read_parquet(self._delivered.dossiers)
         originals = rows.filter(~pl.col(IS_DUPLICATE))
-        broken = originals.join(
-            schemas.judge(schemas.DOSSIERS, originals, self._context), on="line_number", how="inner"
-        )
+        # A dossier is never a deletion, whatever the kind of delivery.
+        judged = schemas.judge(schemas.DOSSIERS, originals, replace(self._context, delta=False))
+        broken = originals.join(judged, on="line_number", how="inner")
         file = QuarantineFile(self._quarantine, self._manifest.delivery_id, schemas.DOSSIERS.name)
         file.add(broken.rename({schemas.DOSSIER_ERROR: "message"}), ["file_name", "message"])
         file.close()
