@@ -126,10 +126,10 @@ def _statement(node: Mapping[str, Any]) -> str:
     return f"create {kind} {node['relation_name']} as\n{node['compiled_code']}"
 
 
-def answer(settings: Settings, as_of: date) -> Answer:
+def answer(settings: Settings, as_of: date | None = None) -> Answer:
     """Answer for one day, from the warehouse as it is now. Takes seconds, and may run during a night.
 
-    Any day up to the last delivery can be asked. Before 2016-02-29 the population is empty: counts are 0, rates NULL.
+    ``as_of``: any day up to the last delivery, which is the default. Before 2016-02-29 the population is empty: counts are 0, rates NULL.
 
     Raises:
         DateOutOfRange: ``as_of`` lies after the date of the last delivery.
@@ -143,6 +143,7 @@ def answer(settings: Settings, as_of: date) -> Answer:
         engine = {"memory_limit": settings.memory_limit, "temp_directory": spill}
         with duckdb.connect(":memory:", config=engine) as connection:
             known_on, synthetic, definitions = _open(connection, settings.warehouse)
+            as_of = as_of or known_on
             if as_of > known_on:
                 raise DateOutOfRange(
                     f"{as_of} lies after the last delivery, of {known_on}: give a date up to then, or deliver first."

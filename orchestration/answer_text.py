@@ -45,7 +45,7 @@ _REASONS = {
 Row = Mapping[str, Any]
 
 
-def report(answer: Answer) -> str:
+def as_text(answer: Answer) -> str:
     """The whole answer: five questions, the reasons, and what must be said with the figures."""
     blocks = [
         _heading(answer),
@@ -59,7 +59,7 @@ def report(answer: Answer) -> str:
     return "\n\n".join("\n".join(block) for block in blocks)
 
 
-def summary(answer: Answer) -> str:
+def as_summary(answer: Answer) -> str:
     """The five headline figures with numerators and denominators, in a dozen lines."""
     lines = [f"Stand op {_day(answer.as_of_date)}, gekend op {_day(answer.known_on)}, per persoon{_synthetic(answer)}"]
     for label, component in zip(("V1", "  "), _SHORT, strict=True):

@@ -113,6 +113,10 @@ def test_a_rate_is_told_exactly(millionths):
     assert told[0]["rate"] == rate
 
 
+def test_by_default_it_is_that_of_the_last_delivery(night):
+    assert answer(night) == answer(night, KNOWN_ON)
+
+
 def test_a_day_after_the_last_delivery_is_refused(night):
     with pytest.raises(DateOutOfRange, match=f"{KNOWN_ON + timedelta(days=1)} lies after the last delivery"):
         answer(night, KNOWN_ON + timedelta(days=1))

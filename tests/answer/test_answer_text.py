@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from orchestration.answer import Answer, answer
-from orchestration.answer_text import report, summary
+from orchestration.answer_text import as_summary, as_text
 from tests.publication.nights import data_folder
 
 DAY = date(2017, 12, 31)
-TEXTS = {"report": report, "summary": summary}
+TEXTS = {"text": as_text, "summary": as_summary}
 SHARE = re.compile(r"(n\.v\.t\.|[\d.]+,\d %) \(([\d.]+) van ([\d.]+)\)")
 
 
@@ -68,7 +68,7 @@ def headline(given: Answer) -> Iterator[tuple[int, int, Decimal | None]]:
 
 
 def test_every_share_is_of_the_marts_and_stands_with_its_two_numbers(given):
-    told = SHARE.findall(report(given))
+    told = SHARE.findall(as_text(given))
     expected = list(headline(given))
     assert [(number(n), number(of)) for _, n, of in told] == [(n, of) for n, of, _ in expected]
     for (text, _, _), (_, of, rate) in zip(told, expected, strict=True):
@@ -77,23 +77,23 @@ def test_every_share_is_of_the_marts_and_stands_with_its_two_numbers(given):
         else:
             tenths = (rate * 100).quantize(Decimal("0.1"), ROUND_HALF_UP)
             assert text == f"{tenths} %".replace(".", ",")
-    assert report(given).count("%") == sum(text != "n.v.t." for text, _, _ in told), "no percentage stands alone"
+    assert as_text(given).count("%") == sum(text != "n.v.t." for text, _, _ in told), "no percentage stands alone"
 
 
 def test_the_summary_gives_the_headline(given):
     rows = list(headline(given))
-    told = [(number(n), number(of)) for _, n, of in SHARE.findall(summary(given))]
+    told = [(number(n), number(of)) for _, n, of in SHARE.findall(as_summary(given))]
     # Q1 entire; Q2 of the evaluated; of Q4 and Q5 the cell that is asked.
     expected = [*rows[:4], *rows[4:6], *rows[8:10], rows[12], rows[14]]
     assert told == [(n, of) for n, of, _ in expected]
     (certified,) = given.rows("mart_q3_certificates", counting_unit="person", participation_type="all")
-    assert f"V3 {certified['n_certified']} personen met een inburgeringsattest" in summary(given)
-    assert len(summary(given).splitlines()) == 8
+    assert f"V3 {certified['n_certified']} personen met een inburgeringsattest" in as_summary(given)
+    assert len(as_summary(given).splitlines()) == 8
 
 
 def test_the_certificates_and_the_naive_figure(given):
     (row,) = given.rows("mart_q3_certificates", counting_unit="person", participation_type="all")
-    text = " ".join(report(given).split())
+    text = " ".join(as_text(given).split())
     assert (
         f"{row['n_certified']} personen kregen een inburgeringsattest ({row['n_certificates']} attesten AI023)" in text
     )
@@ -106,7 +106,7 @@ def test_who_failed_in_what(given):
     (row,) = given.rows("mart_q5_completed_not_certified", counting_unit="person", participation_type="all")
     assert (
         f"slaagde niet voor MO: {row['n_failed_mo_only']}; voor NT2: {row['n_failed_nt2_only']}; "
-        f"voor beide: {row['n_failed_both']}." in report(given)
+        f"voor beide: {row['n_failed_both']}." in as_text(given)
     )
 
 
@@ -127,24 +127,24 @@ def test_the_difference_between_participants(given, gap, text):
         given, "mart_q2_pass_rate_by_participation", pass_rate_evaluated_gap=value, pass_rate_ended_gap=value
     )
     told = text if gap is None else f"{text} procentpunt"
-    assert report(changed).count(f"verschil (verplicht min rechthebbend): {told}\n") == 4
-    assert summary(changed).count(f"; verschil {told}\n") == 2
+    assert as_text(changed).count(f"verschil (verplicht min rechthebbend): {told}\n") == 4
+    assert as_summary(changed).count(f"; verschil {told}\n") == 2
 
 
 def test_large_numbers_and_halves_in_dutch_notation(given):
     changed = with_counts(given, "mart_q1_pass_rate", n_passed=1_234_567, n_evaluated=2_000_000, n_ended=3_086_417)
-    assert "61,7 % (1.234.567 van 2.000.000)" in report(changed)
+    assert "61,7 % (1.234.567 van 2.000.000)" in as_text(changed)
     # 12,25 % exactly: half away from zero, not to even.
     changed = with_counts(given, "mart_q1_pass_rate", n_passed=49, n_evaluated=400, n_ended=400)
-    assert "12,3 % (49 van 400)" in report(changed)
+    assert "12,3 % (49 van 400)" in as_text(changed)
 
 
 def test_dates_are_written_in_full(given):
-    first, second, _ = report(given).split("\n", 2)
+    first, second, _ = as_text(given).split("\n", 2)
     assert first == "Inburgering (schriftelijke vraag 714): stand van zaken op 31 december 2017"
     assert set(second) == {"="}
-    assert "levering van 15 maart 2018" in report(given)
-    assert summary(given).startswith("Stand op 31 december 2017, gekend op 15 maart 2018, per persoon")
+    assert "levering van 15 maart 2018" in as_text(given)
+    assert as_summary(given).startswith("Stand op 31 december 2017, gekend op 15 maart 2018, per persoon")
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -155,7 +155,7 @@ def test_synthetic_data_is_told_and_only_then(given, name):
 
 
 def test_what_must_be_said_with_the_figures(given):
-    text = " ".join(report(given).split())
+    text = " ".join(as_text(given).split())
     assert "Recente contracten zijn nog niet afgelopen" in text
     assert "Het register overschrijft statussen, beslissingen en nationaliteit" in text
     assert "Laaggeletterden met A1 als doel worden niet onderscheiden" in text
@@ -166,11 +166,11 @@ def test_what_must_be_said_with_the_figures(given):
 
 
 def test_before_the_obligation_of_result_it_says_so(of_nobody):
-    assert "gold de resultaatsverbintenis nog niet" in report(of_nobody)
-    assert "%" not in report(of_nobody)
-    assert "n.v.t. (0 van 0)" in summary(of_nobody)
+    assert "gold de resultaatsverbintenis nog niet" in as_text(of_nobody)
+    assert "%" not in as_text(of_nobody)
+    assert "n.v.t. (0 van 0)" in as_summary(of_nobody)
 
 
 def test_it_fits_on_a_page_of_a_terminal(given):
     wide = with_counts(given, "mart_q1_pass_rate", n_passed=1_234_567, n_evaluated=2_000_000, n_ended=3_086_417)
-    assert max(map(len, report(wide).splitlines())) <= 110
+    assert max(map(len, as_text(wide).splitlines())) <= 110
