@@ -129,7 +129,8 @@ def _statement(node: Mapping[str, Any]) -> str:
 def answer(settings: Settings, as_of: date | None = None) -> Answer:
     """Answer for one day, from the warehouse as it is now. Takes seconds, and may run during a night.
 
-    ``as_of``: any day up to the last delivery, which is the default. Before 2016-02-29 the population is empty: counts are 0, rates NULL.
+    ``as_of``: any day up to the last delivery, which is the default. Before 2016-02-29 the population is empty: counts
+    are 0, rates NULL.
 
     Raises:
         DateOutOfRange: ``as_of`` lies after the date of the last delivery.
