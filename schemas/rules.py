@@ -86,7 +86,7 @@ def _type_invalid(extract: Extract, delivery: DeliveryContext) -> Iterator[Verdi
     for column, of_deletions in _of_kind(extract, "digits"):
         yield Verdict(column.name, _text(column).str.contains(f"^[0-9]{{{column.digits}}}$"), of_deletions)
     if delivery.delta:
-        yield Verdict(DELETED, _text(DELETED).is_null() | _value(DELETED).is_not_null(), of_deletions=True)
+        yield Verdict(DELETED, _text(DELETED).is_null() | _value(DELETED).is_not_null())
 
 
 def _code_unknown(extract: Extract, _: DeliveryContext) -> Iterator[Verdict]:

@@ -240,6 +240,13 @@ def test_another_form_is_an_invalid_number_and_not_an_invalid_type(text: str) ->
     assert codes_with("personen", insz=text) == ["insz_invalid"]
 
 
+def test_no_more_than_eleven_digits() -> None:
+    # Read as numbers all of these would be correct ones.
+    assert codes_with("personen", insz="0" + synthetic_insz(0)) == ["insz_invalid"]
+    assert codes_with("personen", insz="+" + synthetic_insz(0)) == ["insz_invalid"]
+    assert codes_with("personen", insz=insz_of(5_01_001).lstrip("0")) == ["insz_invalid"]
+
+
 def test_both_numbers_of_a_replacement_are_judged() -> None:
     wrong = synthetic_insz(3)[:9] + "00"
     assert codes_with("insz_wijzigingen", oude_insz=wrong) == ["insz_invalid"]
@@ -313,6 +320,13 @@ def test_ranges(extract: str, column: str, good: str, bad: str) -> None:
         assert codes_with(extract, **{column: text}) == []
     for text in bad.split():
         assert codes_with(extract, **{column: text}) == ["value_out_of_range"]
+
+
+def test_a_number_that_no_type_holds_stands_beyond_its_range_on_its_own_side() -> None:
+    low, high = values_of("afgelegde_testen", "score_praktisch", ["-" + "9" * 30, "9" * 30])
+    assert (low, high) == (1 - 2**63, 2**63 - 1)
+    low, high = values_of("inbreuken", "boete_bedrag", ["-" + "9" * 30, "9" * 30 + ".5"])
+    assert (low, high) == (-Decimal(10**18), Decimal(10**18))
 
 
 @pytest.mark.parametrize("extract", ["mo_cursussen", "nt2_cursussen"])
