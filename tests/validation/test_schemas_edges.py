@@ -337,6 +337,8 @@ def test_hours(extract: str) -> None:
     assert codes_with(extract, lesuren="zestig", aanwezige_uren="1000") == ["type_invalid"]
     assert codes_with(extract, lesuren="-1", aanwezige_uren="-2") == ["value_out_of_range"]
     assert codes_with(extract, lesuren="60", aanwezige_uren=None) == []
+    assert codes_with(extract, lesuren="-0.01", aanwezige_uren=None) == ["value_out_of_range"]
+    assert codes_with(extract, lesuren=None, aanwezige_uren="-0.01") == ["value_out_of_range"]
 
 
 def test_hours_have_no_upper_bound_but_what_the_warehouse_can_hold() -> None:
