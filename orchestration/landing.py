@@ -142,6 +142,8 @@ def _check_dossiers(directory: Path, file: DeliveredFile, target: Path | None) -
             n_dossiers = _check_zip(packed)
     else:
         paths = _dossiers_in(file.path, names)
+        if target:
+            (target / file.path).mkdir(parents=True)
         hashes = {path: _copied(directory, path, target) for path in paths}
         lines = [f"{digest}  {PurePosixPath(path).name}\n" for path, digest in hashes.items()]
         # The contract does not say by what the list is sorted: `sha256sum *.xml` sorts by name, `| sort` by hash.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -26,6 +26,8 @@ from schemas.extracts import DOSSIERS, EXTRACTS
 BRUSSELS = ZoneInfo("Europe/Brussels")
 _LARGEST_MANIFEST = 1 << 20
 """Bytes. Fifteen entries take some four thousand."""
+_MOST_NAMED = 5
+"""Problems of one kind in one message; where there are more, they have one cause."""
 
 FileFormat = Literal["csv", "parquet", "kbi-xml"]
 DeliveryKind = Literal["full", "delta"]
@@ -171,7 +173,7 @@ def _parsed(content: bytes) -> _Text:
     except ValidationError as error:
         problems = [
             " ".join([*(str(step) for step in problem["loc"]), problem["msg"].removeprefix("Value error, ")])
-            for problem in error.errors(include_url=False, include_input=False)
+            for problem in error.errors(include_url=False, include_input=False)[:_MOST_NAMED]
         ]
         raise _invalid(f"{'; '.join(problems)}. Correct it as the delivery contract has it.") from None
     except ValueError as error:
@@ -181,7 +183,7 @@ def _parsed(content: bytes) -> _Text:
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if repeated := [key for key, n in Counter(key for key, _ in pairs).items() if n > 1]:
-        raise ValueError(f"the key {repeated[0]!r} stands twice in one object, so that it is unclear which one holds")
+        raise ValueError(f"the key {_some(repeated)} stands twice in one object, so that it is unclear which one holds")
     return dict(pairs)
 
 
@@ -189,7 +191,7 @@ def _check_extracts(manifest: Manifest) -> None:
     """Refuse files that do not add up to a delivery of tables, or of dossiers."""
     named = [file.extract for file in manifest.files]
     if repeated := sorted({extract for extract in named if named.count(extract) > 1}):
-        raise _invalid(f"files lists {', '.join(map(repr, repeated))} more than once. Deliver one file per extract.")
+        raise _invalid(f"files lists {_some(repeated)} more than once. Deliver one file per extract.")
     if len({file.path for file in manifest.files}) < len(named):
         raise _invalid("files names one path for two extracts. Deliver one file per extract.")
     if any(file.format == "kbi-xml" or file.extract == DOSSIERS.name for file in manifest.files):
@@ -202,7 +204,7 @@ def _check_extracts(manifest: Manifest) -> None:
     if unknown := [extract for extract in named if extract not in EXTRACTS]:
         raise Refusal(
             "extract_unknown",
-            f"files lists {', '.join(map(repr, unknown))}. The extracts are {', '.join(EXTRACTS)}.",
+            f"files lists {_some(unknown)}. The extracts are {', '.join(EXTRACTS)}.",
         )
     missing = [extract for extract in EXTRACTS if extract not in named]
     if manifest.kind == "full" and missing:
@@ -211,6 +213,11 @@ def _check_extracts(manifest: Manifest) -> None:
             f"a full delivery lists every extract; {', '.join(missing)} is not there. Deliver it too, with 0 rows if "
             "the registry holds none.",
         )
+
+
+def _some(names: Sequence[str]) -> str:
+    """Names that somebody else chose, fit for a message."""
+    return ", ".join(repr(name[:64]) for name in names[:_MOST_NAMED])
 
 
 def _invalid(sentence: str) -> Refusal:

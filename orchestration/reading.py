@@ -5,8 +5,8 @@ is judged (spec, extracts section 1): white space, empty fields, open ends. Not 
 announced (``landing.py``), what a good value is (``schemas/``), dossiers (``dossiers.py``).
 
 pyarrow parses CSV fast but kindly: it closes an open quote at the end of the file, drops quotes in the middle of a
-field, ends a row at a lone CR and never looks at columns left out. So the bytes are first held against the contract's
-grammar, a chunk of whole lines at a time; whatever passes can be read in one way only.
+field, ends a row at a lone CR and never looks at columns left out. So it is given chunks of whole rows that were held
+against the contract's grammar before, a chunk at a time and no row by itself; those can be read in one way only.
 
 A pyarrow error may quote the row it is about, so none is ever shown or chained.
 """
@@ -14,12 +14,13 @@ A pyarrow error may quote the row it is about, so none is ever shown or chained.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from io import BytesIO
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -135,99 +136,111 @@ def _unreadable(sentence: str) -> Refusal:
 
 
 def _open_csv(path: Path, columns: Sequence[str]) -> tuple[list[str], Iterator[pa.RecordBatch]]:
-    longest = _check_grammar(path)
-    header, data_starts = _read_header(path)
+    chunks = _whole_rows(path)
+    header: list[str] = []
+    rest = b""
+    while not header and (rows := next(chunks, None)):
+        header, rest = _split_header(rows)
     unexpected = _unexpected(header, columns)
-    # Columns go by position: those left out may have any name, or the same.
-    read_options = pa.csv.ReadOptions(
-        column_names=[str(position) for position in range(len(header))],
-        block_size=min(longest, _LONGEST_ROW),
-        use_threads=False,  # only then does pyarrow know the number of an odd row; here it is no slower
-    )
-    return unexpected, _csv_batches(path, data_starts, read_options, [str(header.index(column)) for column in columns])
+    wanted = [header.index(column) for column in columns]
+    return unexpected, _csv_batches(chain([rest], chunks), len(header), wanted)
 
 
-def _csv_batches(
-    path: Path, data_starts: int, read_options: pa.csv.ReadOptions, wanted: list[str]
-) -> Iterator[pa.RecordBatch]:
-    if path.stat().st_size == data_starts:  # to pyarrow, no data at all is an error
-        return
-    refusal = _too_long()
-    blank_lines = 0
+def _csv_batches(chunks: Iterable[bytes], width: int, wanted: Sequence[int]) -> Iterator[pa.RecordBatch]:
+    """The fields at positions ``wanted`` of chunks of whole rows, each ``width`` fields wide; empty ones are null."""
+    rows_before = blank_lines = 0
+    refusal = _unreadable("is not CSV that can be parsed. Write it as RFC 4180 has it.")
 
     def judge_odd_row(row: pa.csv.InvalidRow) -> str:
         nonlocal refusal, blank_lines
-        if not row.text.strip():  # a blank line to the eye, which pyarrow sees only where it holds no space
+        if not row.text.strip():  # blank to the eye; pyarrow itself skips only lines of no character at all
             blank_lines += 1
             return "skip"
         refusal = _unreadable(
-            f"has {row.actual_columns} fields in data row {row.number - blank_lines}, its header names "
-            f"{row.expected_columns} columns. Quote fields that hold a semicolon, a quote or a line break."
+            f"has {row.actual_columns} fields where the header names {row.expected_columns} columns, in data row "
+            f"{rows_before + row.number - blank_lines}. Quote fields that hold a semicolon, quote or line break."
         )
         return "error"
 
+    # Columns go by position: those left out may have any name, or the same.
+    include = [str(position) for position in wanted]
     parse_options = pa.csv.ParseOptions(delimiter=";", newlines_in_values=True, invalid_row_handler=judge_odd_row)
     convert_options = pa.csv.ConvertOptions(
-        include_columns=wanted,
-        column_types=dict.fromkeys(wanted, pa.string()),
+        include_columns=include,
+        column_types=dict.fromkeys(include, pa.string()),
         null_values=[""],
         strings_can_be_null=True,
         check_utf8=False,  # checked before, columns left out included
     )
-    with pa.OSFile(str(path)) as file:
-        file.seek(data_starts)
+    for chunk in filter(None, chunks):
+        read_options = pa.csv.ReadOptions(
+            column_names=[str(position) for position in range(width)],
+            block_size=len(chunk) + 1,
+            use_threads=False,  # only then does pyarrow know the number of an odd row
+        )
+        # The line break keeps pyarrow from taking a first field that begins with U+FEFF for a byte-order mark.
+        source = pa.BufferReader(b"\n" + chunk)
         try:
-            yield from pa.csv.open_csv(file, read_options, parse_options, convert_options)
+            table = pa.csv.read_csv(source, read_options, parse_options, convert_options)
         except pa.ArrowInvalid:
             raise refusal from None
+        yield from table.to_batches()
+        rows_before += table.num_rows
+        blank_lines = 0
 
 
-def _check_grammar(path: Path) -> int:
-    """Hold a file against RFC 4180 with ``;``, UTF-8 and no NUL, whatever its fields say.
+def _whole_rows(path: Path) -> Iterator[bytes]:
+    """A CSV file in chunks of whole rows, about ``_CHUNK`` each, held against the grammar, whatever their fields say.
 
-    Returns a number of bytes that no row exceeds: far too large by up to ``_CHUNK``, and more where quotes span lines.
+    pyarrow gets nothing else: left to itself, it loses the LF of a CRLF within quotes where one of its blocks ends.
     """
-    longest = span = 0
-    inside = False  # of quotes, where a chunk begins
-    opened = 0
     with path.open("rb") as file:
-        _skip_bom(file)
-        while (start := file.tell(), chunk := file.read(_CHUNK))[1]:
-            if not chunk.endswith(b"\n"):  # to the end of the line, so that no character or line end is split
-                rest = file.readline(_LONGEST_ROW)
-                if len(rest) == _LONGEST_ROW:
-                    raise _too_long()
-                chunk += rest
-            span = len(chunk) + (span if inside else 0)
-            longest = max(longest, span)
-            data = np.frombuffer(chunk, np.uint8)
-            quotes = np.flatnonzero(data == _QUOTE) if _QUOTE in chunk else _NOWHERE
-            for at, what, remedy in (
-                (_not_text(chunk), "is not UTF-8 text", "Write it in UTF-8, without NUL bytes."),
-                (
-                    _stray_quote(data, quotes, inside),
-                    "has a stray quote, or one that was never closed before it,",
-                    "Quotes enclose a whole field and are doubled within it, as RFC 4180 has it.",
-                ),
-                (_lone_return(data, quotes, inside), "has a carriage return of its own", "End lines with LF or CRLF."),
-            ):
-                if at is not None:
-                    raise _unreadable(f"{what} on line {_line(path, start + at)}. {remedy}")
-            if len(quotes) % 2:
-                inside = not inside
-                opened = start + int(quotes[-1])
-    if inside:
-        raise _unreadable(f"has a quote on line {_line(path, opened)} that is never closed. Close it, or double it.")
-    return longest
+        if file.read(len(_BOM)) != _BOM:
+            file.seek(0)
+        chunk = b""
+        while True:
+            start = file.tell() - len(chunk)
+            more = file.read(max(_CHUNK, len(chunk)))
+            chunk += more
+            quotes = np.flatnonzero(np.frombuffer(chunk, np.uint8) == _QUOTE) if _QUOTE in chunk else _NOWHERE
+            if (at := _stray_quote(chunk, quotes)) is not None:
+                raise _unreadable(
+                    f"has a stray quote on line {_line(path, start + at)}, or one before it that was never closed. "
+                    "Quotes enclose a whole field and are doubled within it, as RFC 4180 has it."
+                )
+            end = _end_of_rows(chunk, quotes) if more else len(chunk)
+            rows, chunk = chunk[:end], chunk[end:]
+            if (at := _not_text(rows)) is not None:
+                raise _unreadable(
+                    f"is not UTF-8 text on line {_line(path, start + at)}. Write it in UTF-8, without NUL bytes."
+                )
+            if (at := _lone_return(rows, quotes)) is not None:
+                raise _unreadable(
+                    f"has a carriage return of its own on line {_line(path, start + at)}. End lines with LF or CRLF."
+                )
+            if not more and len(quotes) % 2:
+                at = int(quotes[-1])
+                raise _unreadable(
+                    f"has a quote on line {_line(path, start + at)} that is never closed. Close it, or double it."
+                )
+            if len(chunk) > _LONGEST_ROW:
+                raise _unreadable(
+                    f"has a row of more than {_LONGEST_ROW // _MIB} MiB from line {_line(path, start + end)} on. Look "
+                    "for a quote that is never closed, or a missing line end."
+                )
+            if rows:
+                yield rows
+            if not more:
+                return
 
 
-def _skip_bom(file: BinaryIO) -> None:
-    if file.read(len(_BOM)) != _BOM:
-        file.seek(0)
-
-
-def _too_long() -> Refusal:
-    return _unreadable(f"has a row of more than {_LONGEST_ROW // _MIB} MiB. Look for a missing line end or quote.")
+def _end_of_rows(chunk: bytes, quotes: np.ndarray) -> int:
+    """How much of ``chunk``, which begins with a row, is whole rows: up to the last line feed outside quotes."""
+    if not len(quotes):
+        return chunk.rfind(b"\n") + 1
+    feeds = np.flatnonzero(np.frombuffer(chunk, np.uint8) == _FEED)
+    outside = feeds[np.searchsorted(quotes, feeds) % 2 == 0]
+    return int(outside[-1]) + 1 if len(outside) else 0
 
 
 def _line(path: Path, offset: int) -> int:
@@ -240,25 +253,27 @@ def _line(path: Path, offset: int) -> int:
     return line
 
 
-def _not_text(chunk: bytes) -> int | None:
-    nul = chunk.find(b"\0")
+def _not_text(rows: bytes) -> int | None:
+    """Where the first byte stands that is NUL or not UTF-8."""
+    nul = rows.find(b"\0")
     if nul >= 0:
         return nul
     try:
-        if not chunk.isascii():
-            chunk.decode()
+        if not rows.isascii():
+            rows.decode()
     except UnicodeDecodeError as error:
         return error.start
     return None
 
 
-def _stray_quote(data: np.ndarray, quotes: np.ndarray, inside: bool) -> int | None:
+def _stray_quote(chunk: bytes, quotes: np.ndarray) -> int | None:
     """Where the first quote stands that neither opens nor closes a field; two in a row close it and open it again.
 
-    ``data`` is whole lines, at whose ends a quote may stand. So clipping its neighbour to itself there is right: beside
-    a quote it may stand too.
+    At the ends of ``chunk`` the neighbour of a quote is clipped to itself, and beside a quote it may stand: at the
+    beginning because a row begins there, at the end because the next bytes will tell.
     """
-    opening, closing = quotes[int(inside) :: 2], quotes[1 - int(inside) :: 2]
+    data = np.frombuffer(chunk, np.uint8)
+    opening, closing = quotes[::2], quotes[1::2]
     stray = [
         *opening[~_BEFORE_OPENING[data[np.maximum(opening - 1, 0)]]][:1],
         *closing[~_AFTER_CLOSING[data[np.minimum(closing + 1, len(data) - 1)]]][:1],
@@ -266,32 +281,33 @@ def _stray_quote(data: np.ndarray, quotes: np.ndarray, inside: bool) -> int | No
     return int(min(stray)) if stray else None
 
 
-def _lone_return(data: np.ndarray, quotes: np.ndarray, inside: bool) -> int | None:
-    """Where the first carriage return stands that is outside quotes and before no line feed."""
+def _lone_return(rows: bytes, quotes: np.ndarray) -> int | None:
+    """Where the first carriage return stands that is outside quotes and not before a line feed."""
+    if b"\r" not in rows:
+        return None
+    data = np.frombuffer(rows, np.uint8)
     returns = np.flatnonzero(data == _RETURN)
     lone = returns[data[np.minimum(returns + 1, len(data) - 1)] != _FEED]
-    outside = lone[(np.searchsorted(quotes, lone) + inside) % 2 == 0]
+    outside = lone[np.searchsorted(quotes, lone) % 2 == 0]
     return int(outside[0]) if len(outside) else None
 
 
-def _read_header(path: Path) -> tuple[list[str], int]:
-    """The names in the first line that is not blank (none if there is no such line), and where the data start."""
-    with path.open("rb") as file:
-        _skip_bom(file)
-        record: list[str] = []
-        quotes = 0
-        while line := file.readline().decode():
-            if not record and not line.strip():
-                continue
+def _split_header(rows: bytes) -> tuple[list[str], bytes]:
+    """The names in the first row that is not a blank line (none if there is no such row), and the rows after it."""
+    lines = BytesIO(rows)
+    record: list[str] = []
+    is_open = False
+    for line in map(bytes.decode, lines):
+        if is_open or line.strip():
             record.append(line)
-            quotes += line.count('"')
-            if quotes % 2 == 0:
+            is_open ^= line.count('"') % 2 == 1
+            if not is_open:
                 break
-        try:
-            names = next(csv.reader(record, delimiter=";", strict=True), [])
-        except csv.Error:  # a name of more than 128 KiB
-            names = []
-        return [name.strip() for name in names], file.tell()
+    try:
+        names = next(csv.reader(record, delimiter=";", strict=True), [])
+    except csv.Error:  # a name of more than 128 KiB
+        names = []
+    return [name.strip() for name in names], rows[lines.tell() :]
 
 
 # Parquet

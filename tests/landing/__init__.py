@@ -1,0 +1,1 @@
+"""What happens to a delivery before its rows are judged."""
