@@ -192,7 +192,8 @@ def _csv_batches(chunks: Iterable[bytes], width: int, wanted: Sequence[int]) -> 
 def _whole_rows(path: Path) -> Iterator[bytes]:
     """A CSV file in chunks of whole rows, about ``_CHUNK`` each, held against the grammar, whatever their fields say.
 
-    pyarrow gets nothing else: left to itself, it loses the LF of a CRLF within quotes where one of its blocks ends.
+    pyarrow gets nothing else: left to itself, it loses the LF of a CRLF within quotes where one of its blocks ends
+    (https://github.com/apache/arrow/issues/51368).
     """
     with path.open("rb") as file:
         if file.read(len(_BOM)) != _BOM:
