@@ -57,10 +57,11 @@ SCHEMAS: dict[str, pa.Schema] = {
 
 
 def write_registry(path: Path, tables: Tables, known_on: date) -> None:
-    """Create the file to build, with schema ``registry``, as the night would after one delivery dated ``known_on``.
+    """Create the file to build anew, with schema ``registry``, as the night would after a delivery dated ``known_on``.
 
     ``tables``: extract -> rows under the names of ``SCHEMAS``; a column or an extract that is left out is empty.
     """
+    path.unlink(missing_ok=True)
     delivery = known_on.isoformat()
     with duckdb.connect(path) as connection:
         connection.execute("create schema registry")
@@ -81,10 +82,12 @@ def write_registry(path: Path, tables: Tables, known_on: date) -> None:
             "create table registry.reconciliation(delivery_id varchar, extract varchar, n_delivered bigint,"
             " n_accepted bigint, n_quarantined bigint, n_duplicates bigint)"
         )
-        connection.executemany(
-            "insert into registry.reconciliation values (?, ?, ?, ?, 0, 0)",
-            [(delivery, extract, len(rows), len(rows)) for extract in SCHEMAS for rows in [tables.get(extract, ())]],
-        )
+        for extract in SCHEMAS:
+            connection.execute(
+                "insert into registry.reconciliation select $id, $extract, count(*), count(*), 0, 0"
+                f' from registry."{extract}"',
+                {"id": delivery, "extract": extract},
+            )
         connection.execute(
             "create table registry.quarantined_rows(delivery_id varchar, extract varchar, line_number bigint,"
             " rule_codes varchar[], row json, released_by varchar)"
@@ -99,7 +102,7 @@ def write_registry(path: Path, tables: Tables, known_on: date) -> None:
 def build_warehouse(directory: Path, tables: Tables, known_on: date, project: Path = DBT_PROJECT) -> Path:
     """Build every seed, model and data test of the dbt project on these rows.
 
-    ``directory`` is created and must not hold a warehouse yet; see ``write_registry`` for the rest.
+    ``directory`` is created if it is not there; see ``write_registry`` for the rest.
 
     Returns:
         The DuckDB file, closed.

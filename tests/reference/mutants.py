@@ -6,6 +6,7 @@ one that a tired colleague could make and a reviewer overlook: a boundary, an or
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 
@@ -18,528 +19,249 @@ class Mutant(NamedTuple):
     old: str
     new: str
 
+    def applied_to(self, text: str) -> str:
+        """The text with the mistake in it. White space may differ: formatting is no reason to adapt a mutant.
 
-_INT = "models/intermediate/int_"
-_STATUS = "models/facts/fct_trajectory_component_status.sql"
+        Raises:
+            AssertionError: the text has changed so that the mistake can no longer be made there.
+        """
+        old = re.compile(r"\s+".join(map(re.escape, self.old.split())))
+        assert len(old.findall(text)) == 1, f"{self.file} has changed: adapt the mutant '{self.mistake}'"
+        return old.sub(lambda _: self.new, text)
 
-MUTANTS = (
-    Mutant("R1", "one replacement followed", f"{_INT}person_numbers.sql", "max_by(current_key", "min_by(current_key"),
-    Mutant("R1", "farthest row preferred", f"{_INT}persons.sql", "numbers.steps asc", "numbers.steps desc"),
-    Mutant("R1", "lesser kbi_nummer", f"{_INT}persons.sql", "kbi_number desc nulls last", "kbi_number asc nulls last"),
-    Mutant(
-        "R1",
-        "empty kbi_nummer first",
-        f"{_INT}persons.sql",
-        "kbi_number desc nulls last",
-        "kbi_number desc nulls first",
-    ),
-    Mutant(
-        "R2",
-        "lesser id is later",
-        f"{_INT}contracts.sql",
-        "order by signed_on, contract_id) as superseded_on",
-        "order by signed_on, contract_id desc) as superseded_on",
-    ),
-    Mutant(
-        "R2",
-        "first contract by greatest id",
-        f"{_INT}contracts.sql",
-        "order by signed_on, contract_id) = 1",
-        "order by signed_on, contract_id desc) = 1",
-    ),
-    Mutant(
-        "R2",
-        "contract only after its day",
-        "macros/is_contract_at.sql",
-        "signed_on <= {{ day }}",
-        "signed_on < {{ day }}",
-    ),
-    Mutant(
-        "R2",
-        "contract on the next one's day",
-        "macros/is_contract_at.sql",
-        "{{ day }} < {{ contract }}.superseded_on",
-        "{{ day }} <= {{ contract }}.superseded_on",
-    ),
-    Mutant(
-        "R2",
-        "track ended on the signature",
-        f"{_INT}tracks.sql",
-        "tracks.ended_on >= contracts.signed_on",
-        "tracks.ended_on > contracts.signed_on",
-    ),
-    Mutant(
-        "R2",
-        "ended track kept",
-        f"{_INT}tracks.sql",
-        "and (tracks.ended_on is null or tracks.ended_on >= contracts.signed_on)",
-        "",
-    ),
-    Mutant(
-        "R2",
-        "track's link not followed",
-        f"{_INT}tracks.sql",
-        "where tracks.contract_id is null",
-        "where tracks.track_id not in (select track_id from named)",
-    ),
-    Mutant(
-        "R2",
-        "course over by its end",
-        f"{_INT}courses.sql",
-        "coalesce(known.left_on, known.ended_on, contracts.signed_on)",
-        "coalesce(known.ended_on, known.left_on, contracts.signed_on)",
-    ),
-    Mutant(
-        "R2",
-        "course over on the signature",
-        f"{_INT}courses.sql",
-        "contracts.signed_on) >= contracts.signed_on",
-        "contracts.signed_on) > contracts.signed_on",
-    ),
-    Mutant("R2", "courses before none", f"{_INT}courses.sql", "contracts.is_first\n", "false\n"),
-    Mutant(
-        "R2",
-        "document dated by creation",
-        "models/facts/fct_certificate.sql",
-        "coalesce(certificates.signed_on, certificates.created_on)",
-        "coalesce(certificates.created_on, certificates.signed_on)",
-    ),
-    Mutant(
-        "R2",
-        "document's link not followed",
-        "models/facts/fct_certificate.sql",
-        "where documents.contract_id is null",
-        "where documents.contract_id is null or documents.contract_id not in (select contract_id from contracts)",
-    ),
-    Mutant(
-        "R3",
-        "last day of a regime",
-        f"{_INT}contracts.sql",
-        "ordered.signed_on <= regimes.signed_until",
-        "ordered.signed_on < regimes.signed_until",
-    ),
-    Mutant(
-        "R3",
-        "first day of thresholds",
-        f"{_INT}tests.sql",
-        "tests.tested_on >= thresholds.tested_from",
-        "tests.tested_on > thresholds.tested_from",
-    ),
-    Mutant("R3", "new values threshold", "seeds/mo_test_thresholds.csv", "16,9", "16,10"),
-    Mutant(
-        "R3",
-        "four pillars a year early",
-        "seeds/policy_regimes.csv",
-        "2022-02-28,A2,\nfour_pillar_a,2022-03-01",
-        "2021-02-28,A2,\nfour_pillar_a,2021-03-01",
-    ),
-    Mutant("R3", "A2 from the effort regime on", "seeds/policy_regimes.csv", "2016-02-28,A1", "2016-02-28,A2"),
-    Mutant(
-        "R4", "earliest begin", f"{_INT}target_group_spells.sql", "records.valid_from desc", "records.valid_from asc"
-    ),
-    Mutant(
-        "R4",
-        "open record first left",
-        f"{_INT}target_group_spells.sql",
-        "records.valid_to desc nulls first",
-        "records.valid_to desc nulls last",
-    ),
-    Mutant("R4", "type order left out", f"{_INT}target_group_spells.sql", "records.type_rank asc, ", ""),
-    Mutant(
-        "R4", "code order left out", f"{_INT}target_group_spells.sql", "records.code_rank asc", "records.code_rank desc"
-    ),
-    Mutant(
-        "R4",
-        "last day left out",
-        f"{_INT}contract_participation.sql",
-        "spells.valid_to >= contracts.signed_on",
-        "spells.valid_to > contracts.signed_on",
-    ),
-    Mutant(
-        "R4",
-        "both tracks: voluntary",
-        f"{_INT}contract_participation.sql",
-        "min(types.participation_type)",
-        "max(types.participation_type)",
-    ),
-    Mutant(
-        "R4",
-        "tracks before records",
-        f"{_INT}contract_participation.sql",
-        "coalesce(by_target_group.participation_type, by_track.participation_type",
-        "coalesce(by_track.participation_type, by_target_group.participation_type",
-    ),
-    Mutant(
-        "R5",
-        "addendum on the attempt's day",
-        f"{_INT}component_spans.sql",
-        "or flags.registered_on <= greatest(",
-        "or flags.registered_on < greatest(",
-    ),
-    Mutant(
-        "R5",
-        "attempt before the signature",
-        f"{_INT}component_spans.sql",
-        "greatest(milestones.first_attempt_on, milestones.signed_on)\n\n),\n\nspans",
-        "milestones.first_attempt_on\n\n),\n\nspans",
-    ),
-    Mutant(
-        "R5",
-        "addendum undoes an attempt",
-        f"{_INT}component_spans.sql",
-        "milestones.first_attempt_on is null\n        or",
-        "true\n        or",
-    ),
-    Mutant(
-        "R5",
-        "lesser addendum_id is later",
-        f"{_INT}component_spans.sql",
-        "order by flags.registered_on, flags.addendum_id",
-        "order by flags.registered_on, flags.addendum_id desc",
-    ),
-    Mutant(
-        "R5",
-        "empty addendum speaks",
-        f"{_INT}component_spans.sql",
-        "where coalesce(addenda.has_mo, false) or coalesce(addenda.has_nt2, false) or coalesce(addenda.has_career, false)",
-        "",
-    ),
-    Mutant(
-        "R5",
-        "empty contract speaks",
-        f"{_INT}contracts.sql",
-        "case when ordered.says_something then ordered.has_nt2 end",
-        "ordered.has_nt2",
-    ),
-    Mutant("R5", "career flag not heard", f"{_INT}contracts.sql", " or coalesce(has_career, false)", ""),
-    Mutant(
-        "R5",
-        "component is no trace",
-        _STATUS,
-        "or coalesce(milestones.first_begun_on <= states.day, false) as has_trace",
-        "as has_trace",
-    ),
-    Mutant(
-        "R5",
-        "attempt is no trace",
-        _STATUS,
-        "coalesce(milestones.first_attempt_on <= states.day, false)\n        or",
-        "",
-    ),
-    Mutant(
-        "R6",
-        "exemption only above the target",
-        f"{_INT}evidence.sql",
-        "components.decision_code = 'NVT'\n                and (components.component = 'mo' or components.level_rank >=",
-        "components.decision_code = 'NVT'\n                and (components.component = 'mo' or components.level_rank >",
-    ),
-    Mutant(
-        "R6",
-        "not met only below the target",
-        f"{_INT}evidence.sql",
-        "components.component = 'mo' or components.level_rank <=",
-        "components.component = 'mo' or components.level_rank <",
-    ),
-    Mutant("R6", "fail without level left out", f"{_INT}evidence.sql", "or results.level_rank is null\n", ""),
-    Mutant(
-        "R6",
-        "below the target is nothing",
-        f"{_INT}evidence.sql",
-        "else 'progress'\n                    end\n            when\n                results",
-        "end\n            when\n                results",
-    ),
-    Mutant(
-        "R6",
-        "result dated by the end",
-        f"{_INT}courses.sql",
-        "least(known.ended_on, known.left_on) as over_on",
-        "coalesce(known.ended_on, known.left_on) as over_on",
-    ),
-    Mutant("R6", "exactly four in five", "macros/has_attended.sql", ".attended_hours >=", ".attended_hours >"),
-    Mutant("R6", "no lessons at all", "macros/has_attended.sql", ".lesson_hours > 0", ".lesson_hours >= 0"),
-    Mutant(
-        "R6",
-        "pass on the signature is prior",
-        f"{_INT}prior_passes.sql",
-        "passes.dated_on < contracts.signed_on",
-        "passes.dated_on <= contracts.signed_on",
-    ),
-    Mutant(
-        "R6", "attendance is no prior pass", f"{_INT}prior_passes.sql", "courses.over_on < contracts.signed_on", "false"
-    ),
-    Mutant(
-        "R6",
-        "decision before test",
-        f"{_INT}evidence.sql",
-        "when 'test' then 2 when 'decision' then 3",
-        "when 'test' then 3 when 'decision' then 2",
-    ),
-    Mutant(
-        "R6", "ties by greatest id", f"{_INT}attempts.sql", "source_rank, source_id)", "source_rank, source_id desc)"
-    ),
-    Mutant(
-        "R6",
-        "decision dated by the end",
-        f"{_INT}components.sql",
-        "coalesce(components.decided_on, components.ended_on)",
-        "coalesce(components.ended_on, components.decided_on)",
-    ),
-    Mutant(
-        "R6",
-        "scores before the result",
-        f"{_INT}tests.sql",
-        "when tests.result_code is not null then tests.result_code\n",
-        "",
-    ),
-    Mutant(
-        "R6",
-        "conflict on the same day",
-        f"{_INT}conflicting_evidence.sql",
-        "attempts.dated_on > passes.passed_on",
-        "attempts.dated_on >= passes.passed_on",
-    ),
-    Mutant(
-        "R7",
-        "passed before prior level",
-        _STATUS,
-        "when has_prior_pass then 'prior_level'\n            when has_passed then 'passed'",
-        "when has_passed then 'passed'\n            when has_prior_pass then 'prior_level'",
-    ),
-    Mutant(
-        "R7",
-        "exempt before passed",
-        _STATUS,
-        "when has_passed then 'passed'\n            when is_exempt then 'exempt'",
-        "when is_exempt then 'exempt'\n            when has_passed then 'passed'",
-    ),
-    Mutant(
-        "R7",
-        "undetermined before exempt",
-        _STATUS,
-        "when is_exempt then 'exempt'\n            when is_in_contract is null and not has_trace then 'undetermined'",
-        "when is_in_contract is null and not has_trace then 'undetermined'\n            when is_exempt then 'exempt'",
-    ),
-    Mutant(
-        "R7",
-        "re-sit from the day of the fail",
-        f"{_INT}component_spans.sql",
-        "attempts.dated_on >= enrolments.enrolled_on",
-        "attempts.dated_on > enrolments.enrolled_on",
-    ),
-    Mutant(
-        "R7",
-        "any running course is a re-sit",
-        _STATUS,
-        "has_last_attempt_failed and is_running_after_attempts",
-        "has_last_attempt_failed and is_running",
-    ),
-    Mutant(
-        "R7",
-        "suspended before left",
-        _STATUS,
-        "when is_outside_target_group then 'left_target_group'\n            when is_suspended or is_track_suspended then 'suspended'",
-        "when is_suspended or is_track_suspended then 'suspended'\n            when is_outside_target_group then 'left_target_group'",
-    ),
-    Mutant(
-        "R7",
-        "outside by code only",
-        f"{_INT}component_spans.sql",
-        " or coalesce(spells.target_group_type = 'GEEN', false)",
-        "",
-    ),
-    Mutant(
-        "R7",
-        "suspension without last day",
-        f"{_INT}component_spans.sql",
-        "suspensions.suspended_to + 1",
-        "suspensions.suspended_to",
-    ),
-    Mutant(
-        "R7",
-        "course without last day",
-        f"{_INT}component_spans.sql",
-        "enrolments.left_on, cast(ended_on + 1",
-        "left_on, cast(ended_on",
-    ),
-    Mutant(
-        "R7",
-        "status without date",
-        f"{_INT}tracks.sql",
-        "coalesce(tracks.status_from, tracks.begun_on)",
-        "tracks.status_from",
-    ),
-    Mutant(
-        "R7",
-        "changed though not closed",
-        _STATUS,
-        "when is_closed and has_other_participation",
-        "when has_other_participation",
-    ),
-    Mutant(
-        "R7",
-        "changed from undetermined",
-        f"{_INT}component_spans.sql",
-        "contract_participation_type <> 'undetermined' and ",
-        "",
-    ),
-    Mutant(
-        "R7",
-        "closed in spite of progress",
-        _STATUS,
-        "\n                and not coalesce(milestones.first_progress_on <= states.day, false)",
-        "",
-    ),
-    Mutant(
-        "R7",
-        "no-show keeps enrolled",
-        f"{_INT}component_spans.sql",
-        "case when result_code = 'NT_DEELGENOMEN' then over_on end",
-        "null",
-    ),
-    Mutant(
-        "R7",
-        "places are enrolments",
-        f"{_INT}courses.sql",
-        "enrolment_status is null or enrolment_status in ('INGESCHREVEN', 'UITGESCHREVEN')",
-        "true",
-    ),
-    Mutant("R7", "closed by components only once", _STATUS, "and not states.has_open_component", ""),
-    Mutant(
-        "R7",
-        "awaiting before in progress",
-        _STATUS,
-        "when is_running then 'in_progress'\n            when has_enrolled then 'awaiting_result'",
-        "when has_enrolled then 'awaiting_result'\n            when is_running then 'in_progress'",
-    ),
-    Mutant("R7", "intervals not maximal", _STATUS, "where outcome_before is null or outcome_before <> outcome", ""),
-    Mutant(
-        "R7",
-        "changes after the last delivery",
-        f"{_INT}component_spans.sql",
-        "spans.from_on <= knowledge.known_on",
-        "true",
-    ),
-    Mutant(
-        "R8",
-        "EVC taken for a certificate",
-        "models/facts/fct_certificate.sql",
-        "when 'AEVC05' then 'evc'",
-        "when 'AEVC05' then 'certificate'",
-    ),
-    Mutant(
-        "R8",
-        "named contract before its signature",
-        f"{_INT}certificate_counts.sql",
-        "select participation_type, greatest(dated_on, signed_on), cast(null as date)",
-        "select participation_type, dated_on, cast(null as date)",
-    ),
-    Mutant(
-        "R9",
-        "population without its first day",
-        f"{_INT}population.sql",
-        "contracts.signed_on >= start.population_start",
-        "contracts.signed_on > start.population_start",
-    ),
-    Mutant(
-        "R9",
-        "prior pass on the first signature",
-        f"{_INT}population.sql",
-        "prior_passes.nt2_prior_pass_on >=",
-        "prior_passes.nt2_prior_pass_on >",
-    ),
-    Mutant(
-        "R9",
-        "person's prior level never passed",
-        f"{_INT}unit_component_status.sql",
-        "outcome = 'prior_level' and is_passed_as_person",
-        "false",
-    ),
-    Mutant(
-        "R9",
-        "person counted twice",
-        f"{_INT}unit_component_status.sql",
-        "least(valid_until, superseded_on) as valid_until",
-        "valid_until",
-    ),
-    Mutant(
-        "R9",
-        "certificates of the latest contract only",
-        f"{_INT}unit_completion.sql",
-        "on population.person_no = documents.person_no",
-        "on population.contract_no = documents.contract_no",
-    ),
-    Mutant(
-        "R9",
-        "documents of the latest contract only",
-        f"{_INT}certificate_counts.sql",
-        "inner join population on documents.person_no = population.person_no",
-        "inner join population on documents.contract_no = population.contract_no",
-    ),
-    Mutant(
-        "R10",
-        "both components evaluated",
-        f"{_INT}unit_completion.sql",
-        "mo.outcome in ('passed', 'failed') or nt2",
-        "mo.outcome in ('passed', 'failed') and nt2",
-    ),
-    Mutant(
-        "R10",
-        "exempt not completed",
-        f"{_INT}unit_completion.sql",
-        "'prior_level', 'exempt', 'passed'",
-        "'prior_level', 'passed'",
-    ),
-    Mutant(
-        "R10",
-        "re-sitting completed",
-        f"{_INT}unit_completion.sql",
-        "'exempt', 'passed', 'failed')\n\n",
-        "'exempt', 'passed', 'failed', 'resitting')\n\n",
-    ),
-    Mutant(
-        "R10",
-        "certified a day late",
-        f"{_INT}unit_completion.sql",
-        "completed_from < certified_from\n",
-        "completed_from <= certified_from\n",
-    ),
-    Mutant(
-        "marts",
-        "rates cut off",
-        "macros/mart_rates.sql",
-        "'2000000 * ' ~ wide_int(numerator) ~ ' + ' ~ wide_int(denominator)",
-        "'2000000 * ' ~ wide_int(numerator)",
-    ),
-    Mutant(
-        "marts",
-        "gap rounded towards plus",
-        "macros/mart_rates.sql",
-        "'sign(' ~ difference ~ ') * ' ~ int_div('2000000 * abs' ~ difference",
-        "'1 * ' ~ int_div('2000000 * ' ~ difference",
-    ),
-    Mutant(
-        "marts",
-        "cube a day too long",
-        f"{_INT}reporting_dates.sql",
-        "reporting_dates.as_of_date > cast(",
-        "reporting_dates.as_of_date >= cast(",
-    ),
-    Mutant(
-        "marts",
-        "age a day late",
-        "macros/age_group.sql",
-        "< extract(month from {{ birth_date }})",
-        "<= extract(month from {{ birth_date }})",
-    ),
-    Mutant(
-        "marts",
-        "last day of membership",
-        f"{_INT}contract_strata.sql",
-        "contracts.signed_on <= nationality_groups.valid_until",
-        "contracts.signed_on < nationality_groups.valid_until",
-    ),
-    Mutant(
-        "marts", "stateless is third country", f"{_INT}contract_strata.sql", " or persons.nationality_code = 'XX'", ""
-    ),
-    Mutant("marts", "shortest prefix", f"{_INT}contract_strata.sql", "max_by(regions.region", "min_by(regions.region"),
-)
+
+_MISTAKES = {
+    "models/intermediate/int_person_numbers.sql": [
+        ("R1", "one replacement followed", "max_by(current_key", "min_by(current_key"),
+    ],
+    "models/intermediate/int_persons.sql": [
+        ("R1", "farthest row preferred", "numbers.steps asc", "numbers.steps desc"),
+        ("R1", "lesser kbi_nummer", "kbi_number desc nulls last", "kbi_number asc nulls last"),
+        ("R1", "empty kbi_nummer first", "kbi_number desc nulls last", "kbi_number desc nulls first"),
+    ],
+    "models/intermediate/int_contracts.sql": [
+        ("R2", "lesser id is later", "contract_id) as superseded_on", "contract_id desc) as superseded_on"),
+        ("R2", "first contract by greatest id", "contract_id) = 1", "contract_id desc) = 1"),
+        ("R3", "last day of a regime", "<= regimes.signed_until", "< regimes.signed_until"),
+        ("R5", "empty contract speaks", "case when ordered.says_something then ordered.has_nt2 end", "ordered.has_nt2"),
+        ("R5", "career flag not heard", "or coalesce(contracts.has_career, false)", ""),
+    ],
+    "macros/is_contract_at.sql": [
+        ("R2", "contract only after its day", "signed_on <= {{ day }}", "signed_on < {{ day }}"),
+        ("R2", "contract on the next one's day", "{{ day }} < coalesce", "{{ day }} <= coalesce"),
+    ],
+    "models/intermediate/int_tracks.sql": [
+        ("R2", "track ended on the signature", ">= first_contracts", "> first_contracts"),
+        ("R2", "ended track kept", "coalesce(tracks.ended_on,", "coalesce(null,"),
+        (
+            "R2",
+            "link to nothing not followed",
+            "tracks.contract_id is null",
+            "track_id not in (select track_id from named)",
+        ),
+        ("R7", "status without date", "coalesce(tracks.status_from, tracks.begun_on)", "tracks.status_from"),
+    ],
+    "models/intermediate/int_courses.sql": [
+        (
+            "R2",
+            "course over by its end",
+            "coalesce(known.left_on, known.ended_on,",
+            "coalesce(known.ended_on, known.left_on,",
+        ),
+        ("R2", "course over on the signature", ">= first_contracts", "> first_contracts"),
+        ("R2", "courses before the first to none", "first_contracts.is_first", "false"),
+        ("R6", "result dated by the end", "least(known.ended_on, known", "coalesce(known.ended_on, known"),
+        ("R7", "places are enrolments", "enrolment_status is null or", "true or"),
+    ],
+    "models/facts/fct_certificate.sql": [
+        ("R2", "document dated by creation", "coalesce(certificates.signed_on,", "coalesce(certificates.created_on,"),
+        (
+            "R2",
+            "link to nothing not followed",
+            "where documents.contract_id is null",
+            "where coalesce(documents.contract_id, '') not in (select contract_id from contracts)",
+        ),
+        ("R8", "EVC taken for a certificate", "then 'evc'", "then 'certificate'"),
+    ],
+    "models/intermediate/int_tests.sql": [
+        ("R3", "first day of thresholds", ">= thresholds.tested_from", "> thresholds.tested_from"),
+        ("R6", "scores before the result", "when tests.result_code is not null then tests.result_code", ""),
+    ],
+    "seeds/mo_test_thresholds.csv": [
+        ("R3", "threshold of the values test", "16,9", "16,10"),
+    ],
+    "seeds/policy_regimes.csv": [
+        ("R3", "A2 in the effort regime", "2016-02-28,A1", "2016-02-28,A2"),
+    ],
+    "models/intermediate/int_target_group_spells.sql": [
+        ("R4", "earliest begin", "records.valid_from desc", "records.valid_from asc"),
+        ("R4", "open record last", "valid_to desc nulls first", "valid_to desc nulls last"),
+        ("R4", "no order of types", "records.type_rank asc,", ""),
+        ("R4", "order of codes reversed", "records.code_rank asc", "records.code_rank desc"),
+    ],
+    "models/intermediate/int_contract_participation.sql": [
+        ("R4", "last day left out", "valid_to >= contracts.signed_on", "valid_to > contracts.signed_on"),
+        ("R4", "both tracks: voluntary", "min(types.participation_type)", "max(types.participation_type)"),
+    ],
+    "models/intermediate/int_component_spans.sql": [
+        (
+            "R5",
+            "addendum on the attempt's day",
+            "or flags.registered_on <= greatest",
+            "or flags.registered_on < greatest",
+        ),
+        ("R5", "attempt before the signature", "milestones.first_attempt_on, milestones.signed_on", "first_attempt_on"),
+        ("R5", "addendum undoes an attempt", "milestones.first_attempt_on is null or", "true or"),
+        ("R5", "lesser addendum_id is later", "flags.addendum_id )", "flags.addendum_id desc )"),
+        ("R5", "empty addendum speaks", "where coalesce(addenda.has_mo, false) or", "where true or"),
+        ("R7", "re-sit from the day of the fail", ">= enrolments.enrolled_on", "> enrolments.enrolled_on"),
+        ("R7", "outside by code only", "or coalesce(spells.target_group_type = 'GEEN', false)", ""),
+        ("R7", "suspension without last day", "suspensions.suspended_to + 1", "suspensions.suspended_to"),
+        ("R7", "course without last day", "least(left_on, cast(ended_on + 1", "least(left_on, cast(ended_on"),
+        ("R7", "changed from undetermined", "contract_participation_type <> 'undetermined' and", ""),
+        ("R7", "no-show keeps enrolled", "case when result_code = 'NT_DEELGENOMEN' then over_on end", "null"),
+        ("R7", "changes after the last delivery", "spans.from_on <= knowledge.known_on", "true"),
+    ],
+    "models/facts/fct_trajectory_component_status.sql": [
+        ("R5", "a component is no trace", "or coalesce(milestones.first_begun_on <= states.day, false) as", "as"),
+        ("R5", "an attempt is no trace", "coalesce(milestones.first_attempt_on <= states.day, false) or", ""),
+        ("R7", "passed before prior level", "when has_prior_pass then", "when has_prior_pass and not has_passed then"),
+        ("R7", "exempt before passed", "when has_passed then", "when has_passed and not is_exempt then"),
+        ("R7", "undetermined before exempt", "when is_exempt then", "when is_exempt and has_trace then"),
+        (
+            "R7",
+            "any running course is a re-sit",
+            "has_last_attempt_failed and is_running_after_attempts",
+            "has_last_attempt_failed and is_running",
+        ),
+        (
+            "R7",
+            "suspended before left",
+            "when is_outside_target_group then",
+            "when is_outside_target_group and not is_suspended then",
+        ),
+        (
+            "R7",
+            "changed though not closed",
+            "when is_closed and has_other_participation",
+            "when has_other_participation",
+        ),
+        (
+            "R7",
+            "closed in spite of progress",
+            "and not coalesce(milestones.first_progress_on <= states.day, false)",
+            "",
+        ),
+        ("R7", "closed with an open component", "and not states.has_open_component", ""),
+        ("R7", "awaiting before in progress", "when is_running then", "when is_running and not has_enrolled then"),
+        ("R7", "intervals not maximal", "where outcome_before is null or", "where true or"),
+    ],
+    "models/intermediate/int_evidence.sql": [
+        (
+            "R6",
+            "exempt only above the target",
+            "level_rank >= contracts.nt2_target_rank) then 'ex",
+            "level_rank > contracts.nt2_target_rank) then 'ex",
+        ),
+        (
+            "R6",
+            "not met only below the target",
+            "or components.level_rank <= contracts",
+            "or components.level_rank < contracts",
+        ),
+        ("R6", "fail without level left out", "or results.level_rank is null", ""),
+        ("R6", "below the target is nothing", "else 'progress' end when results", "end when results"),
+        (
+            "R6",
+            "decision before test",
+            "when 'test' then 2 when 'decision' then 3",
+            "when 'test' then 3 when 'decision' then 2",
+        ),
+    ],
+    "macros/has_attended.sql": [
+        ("R6", "exactly four in five", ".attended_hours >=", ".attended_hours >"),
+        ("R6", "no lessons at all", ".lesson_hours > 0", ".lesson_hours >= 0"),
+    ],
+    "models/intermediate/int_prior_passes.sql": [
+        ("R6", "pass on the signature is prior", "passes.dated_on < contracts", "passes.dated_on <= contracts"),
+        ("R6", "attendance is no prior pass", "courses.over_on < contracts.signed_on", "false"),
+    ],
+    "models/intermediate/int_attempts.sql": [
+        ("R6", "ties by greatest id", "source_rank, source_id)", "source_rank, source_id desc)"),
+    ],
+    "models/intermediate/int_components.sql": [
+        (
+            "R6",
+            "decision dated by the end",
+            "coalesce(components.decided_on, components.ended_on)",
+            "coalesce(components.ended_on, components.decided_on)",
+        ),
+    ],
+    "models/intermediate/int_conflicting_evidence.sql": [
+        ("R6", "conflict on the same day", "dated_on > passes.passed_on", "dated_on >= passes.passed_on"),
+    ],
+    "models/intermediate/int_certificate_counts.sql": [
+        (
+            "R8",
+            "link before the signature",
+            "participation_type, greatest(dated_on, signed_on)",
+            "participation_type, dated_on",
+        ),
+        (
+            "R9",
+            "documents of the latest only",
+            "documents.person_no = population.person_no",
+            "documents.contract_no = population.contract_no",
+        ),
+    ],
+    "models/intermediate/int_population.sql": [
+        ("R9", "population without its first day", ">= start.population_start", "> start.population_start"),
+        ("R9", "prior pass on the first signature", "nt2_prior_pass_on >=", "nt2_prior_pass_on >"),
+    ],
+    "models/intermediate/int_unit_component_status.sql": [
+        ("R9", "person's prior level never passed", "outcome = 'prior_level' and is_passed_as_person", "false"),
+        ("R9", "person counted twice", "least(valid_until, superseded_on) as valid_until", "valid_until"),
+    ],
+    "models/intermediate/int_unit_completion.sql": [
+        (
+            "R9",
+            "certificates of the latest only",
+            "population.person_no = documents.person_no",
+            "population.contract_no = documents.contract_no",
+        ),
+        (
+            "R10",
+            "both components evaluated",
+            "mo.outcome in ('passed', 'failed') or",
+            "mo.outcome in ('passed', 'failed') and",
+        ),
+        ("R10", "exempt not completed", "'prior_level', 'exempt',", "'prior_level',"),
+        ("R10", "re-sitting completed", "'exempt', 'passed', 'failed'", "'exempt', 'passed', 'failed', 'resitting'"),
+    ],
+    "macros/mart_rates.sql": [
+        ("marts", "rates cut off", "~ wide_int(numerator) ~ ' + ' ~ wide_int(denominator)", "~ wide_int(numerator)"),
+        ("marts", "gap rounded towards zero", "difference ~ ' + ' ~ whole", "difference"),
+    ],
+    "models/intermediate/int_reporting_dates.sql": [
+        ("marts", "cube a day too long", "reporting_dates.as_of_date > cast(", "reporting_dates.as_of_date >= cast("),
+    ],
+    "macros/age_group.sql": [
+        (
+            "marts",
+            "age a day late",
+            "< extract(month from {{ birth_date }})",
+            "<= extract(month from {{ birth_date }})",
+        ),
+    ],
+    "models/intermediate/int_contract_strata.sql": [
+        ("marts", "last day of membership", "<= nationality_groups.valid_until", "< nationality_groups.valid_until"),
+        ("marts", "stateless is third country", "or persons.nationality_code = 'XX'", ""),
+        ("marts", "shortest prefix", "max_by(regions.region", "min_by(regions.region"),
+    ],
+}
+
+MUTANTS = [
+    Mutant(rule, mistake, file, old, new)
+    for file, mistakes in _MISTAKES.items()
+    for rule, mistake, old, new in mistakes
+]

@@ -49,6 +49,14 @@ _MUNICIPALITIES = (
 _AGENCIES = ("0543307391", "0421722346", "0999999922", None)
 
 
+PREFIX_LENGTH = 6
+
+
+def prefix(seed: int) -> str:
+    """What every identifier of the registry of this seed begins with."""
+    return f"{seed:0{PREFIX_LENGTH}d}"
+
+
 def random_registry(seed: int, known_on: date) -> Rows:
     """The rows of a few persons, whose last delivery is dated ``known_on``; extract -> rows as in ``SCHEMAS``."""
     return _Drawing(seed, known_on).rows
@@ -68,7 +76,7 @@ class _Drawing:
 
     def __init__(self, seed: int, known_on: date):
         self.random = Random(seed)
-        self.prefix = f"{seed:06d}"
+        self.prefix = prefix(seed)
         self.rows: Rows = {extract: [] for extract in SCHEMAS}
         self._ids: defaultdict[str, set[str]] = defaultdict(set)
         self._keys: defaultdict[str, set[tuple[Any, ...]]] = defaultdict(set)
@@ -138,7 +146,9 @@ class _Drawing:
     # Persons
 
     def _person(self) -> None:
-        numbers = [f"{self.prefix}p{self.identifier('personen')[6:]}" for _ in range(self.one(1, 1, 2, 3, 4))]
+        numbers = [
+            f"{self.prefix}p{self.identifier('personen')[PREFIX_LENGTH:]}" for _ in range(self.one(1, 1, 2, 3, 4))
+        ]
         for position, number in enumerate(numbers[1:]):
             # Every number leads to the first one, some through others: chains and forks.
             self.add(
@@ -224,13 +234,22 @@ class _Drawing:
     def _target_group(self, number: str) -> None:
         # Most histories are under way when the rest happens.
         begin = self.one(min(self.days) - timedelta(days=self.random.randint(1, 3)), self.day())
+        end = self.day_from(begin, 0.5)
+        self._target_group_record(number, begin, end)
+        if self.chance(0.2):
+            # The same period under another number: after a merger only type and code tell such records apart.
+            others = [row["old_person_key"] for row in self.rows["insz_wijzigingen"] if row["new_person_key"] == number]
+            for other in others:
+                self._target_group_record(other, begin, end)
+
+    def _target_group_record(self, number: str, begin: date, end: date | None) -> None:
         self.add(
             "doelgroepen",
             number,
             begin,
             person_key=number,
             begin=begin,
-            einde=self.day_from(begin, 0.5),
+            einde=end,
             code=self.one("JA", "JA", "JA", "JA", "NADER_TE_BEPALEN", "NEE"),
             type=self.one("PLICHT", "RECHT", *_TARGET_GROUPS[:-1], *_TARGET_GROUPS),
         )
@@ -266,6 +285,9 @@ class _Drawing:
     def _component(self, track_id: str) -> None:
         begin = self.day()
         end, decided_on = self.day_from(begin, 0.6), self.maybe_day(0.7)
+        if self.chance(0.15):
+            # Dates are taken as given: a decision on what has not begun.
+            decided_on = begin - timedelta(days=self.random.randint(1, self.span))
         self.add(
             "trajectonderdelen",
             onderdeel_id=self.identifier("trajectonderdelen"),
@@ -322,8 +344,22 @@ class _Drawing:
             resultaat=self.one(*_RESULTS, *((None,) * 4 if kind == "MO" else ("NT_GESLAAGD",))),
         )
         if self.chance(0.3):
-            again = self._mo_course if kind == "MO" else self._nt2_course
-            again(number, tested + timedelta(days=self.one(0, 1, 1)))
+            self._enrol_again(number, kind, tested)
+
+    def _enrol_again(self, number: str, kind: str, tested: date) -> None:
+        """What rule 6 of R7 is about: an enrolment on or right after the day of a result, perhaps of a second one."""
+        enrolled = tested + timedelta(days=self.one(0, 1, 1))
+        again = self._mo_course if kind == "MO" else self._nt2_course
+        again(number, enrolled)
+        if self.chance(0.3):
+            self.add(
+                "afgelegde_testen",
+                test_id=self.identifier("afgelegde_testen"),
+                person_key=number,
+                type=kind,
+                datum=enrolled + timedelta(days=self.one(-1, 0, 0, 1)),
+                resultaat="NT_GESLAAGD",
+            )
 
     # Documents
 

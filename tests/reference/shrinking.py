@@ -6,32 +6,43 @@ to leave rows out is tried in the same build, each as a registry of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from tests.reference.comparison import Expectation, differences
-from tests.reference.registries import Rows, packed
+from tests.reference.registries import PREFIX_LENGTH, Rows, packed, prefix, random_registry
 from tests.reference.rules import Tables
 
-_PREFIX = 6
 Build = Callable[[Tables], Path]
 
 
 def shrunk(registry: Rows, known_on: date, build: Build) -> Rows:
-    """The smallest registry found by leaving out rows on which ``build``'s warehouse differs from the reference.
-
-    Only differences that name a contract are followed, for a mart tells of all registries at once.
-    """
+    """The smallest registry found by leaving out rows on which ``build``'s warehouse differs from the reference."""
     while True:
         smaller = [_renamed(candidate, number) for number, candidate in enumerate(_smaller(registry))]
         tables = packed(smaller)
-        found = "\n".join(line for line in differences(build(tables), Expectation(tables, known_on)) if "mart_" not in line)
-        failing = [candidate for number, candidate in enumerate(smaller) if f"{number:0{_PREFIX}d}" in found]
-        if not failing:
+        disagreeing = seeds(differences(build(tables), Expectation(tables, known_on)))
+        if not disagreeing:
             return registry
-        registry = min(failing, key=_size)
+        registry = min((smaller[number] for number in disagreeing), key=_size)
+
+
+def seeds(found: Iterable[str]) -> set[int]:
+    """The registries that differences name. Those of a mart name none: it tells of all registries at once."""
+    named = (re.search(rf"\b\d{{{PREFIX_LENGTH}}}", line) for line in found if not line.startswith("mart_"))
+    return {int(match[0]) for match in named if match}
+
+
+def diagnosis(found: Iterable[str], known_on: date, build: Build) -> str:
+    """The rows of the first registry that differences name, shrunk, for the message of a failing test."""
+    disagreeing = seeds(found)
+    if not disagreeing:
+        return "No difference names a registry."
+    seed = min(disagreeing)
+    return f"Registry {seed}, shrunk:\n{shown(shrunk(random_registry(seed, known_on), known_on, build))}"
 
 
 def shown(registry: Rows) -> str:
@@ -67,7 +78,7 @@ def _renamed(registry: Rows, number: int) -> Rows:
 
     def renamed(column: str, value: Any) -> Any:
         is_identifier = isinstance(value, str) and column.endswith(identifiers)
-        return f"{number:0{_PREFIX}d}{value[_PREFIX:]}" if is_identifier else value
+        return f"{prefix(number)}{value[PREFIX_LENGTH:]}" if is_identifier else value
 
     return {
         extract: [{column: renamed(column, value) for column, value in row.items()} for row in rows]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import count
 
 import pytest
 
 from tests.reference.comparison import Expectation, differences
 from tests.reference.registries import packed, random_registry
+from tests.reference.shrinking import diagnosis
 from tests.warehouse_builds import build_warehouse
 
 _SHOWN = 10
@@ -44,7 +46,13 @@ def _slow(builds):
 
 @pytest.mark.parametrize(("known_on", "first", "number"), [*_PACKS, *_WHOLE, *_slow(_MORE_PACKS), *_slow(_MORE_WHOLE)])
 def test_the_project_agrees_with_the_reference(tmp_path, known_on, first, number):
+    number_of_builds = count()
+
+    def build(tables):
+        return build_warehouse(tmp_path / str(next(number_of_builds)), tables, known_on)
+
     tables = packed(random_registry(seed, known_on) for seed in range(first, first + number))
-    expected = Expectation(tables, known_on)
-    found = list(differences(build_warehouse(tmp_path, tables, known_on), expected))
-    assert not found, f"{len(found)} differences:\n" + "\n".join(found[:_SHOWN])
+    found = list(differences(build(tables), Expectation(tables, known_on)))
+    if found:
+        shown = "\n".join(found[:_SHOWN])
+        pytest.fail(f"{len(found)} differences:\n{shown}\n{diagnosis(found, known_on, build)}", pytrace=False)
