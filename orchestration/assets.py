@@ -22,6 +22,7 @@ from orchestration.failures import told_to_people
 from orchestration.intake import Outcome, take_waiting
 from orchestration.ledger import Entry, Ledger
 from orchestration.outcomes import DELIVERIES_KEY, observation
+from orchestration.progress import reporter
 from orchestration.settings import Settings
 from schemas import DOSSIERS, EXTRACTS
 
@@ -118,9 +119,10 @@ def ingest(context: dg.AssetExecutionContext, config: Intake) -> Iterator[dg.Mat
     """Take every waiting delivery, in order: land, validate and commit one before the next is looked at."""
     settings: Settings = context.resources.night
     outcomes: list[Outcome] = []
+    say = reporter(context.log)
     with told_to_people(settings):
         try:
-            waiting = take_waiting(settings, accept_volume=frozenset(config.accept_volume), report=context.log.info)
+            waiting = take_waiting(settings, accept_volume=frozenset(config.accept_volume), report=say)
             for outcome in waiting:
                 outcomes.append(outcome)
                 if outcome.result == "taken":
@@ -135,7 +137,7 @@ def ingest(context: dg.AssetExecutionContext, config: Intake) -> Iterator[dg.Mat
             if partition_key(entry.delivery_id) not in told:
                 _materialize(context, settings, entry)
     if not outcomes:
-        context.log.info(f"There is no delivery in {settings.landing}: nothing to take.")
+        say(f"There is no delivery in {settings.landing}: nothing to take.")
     counts = {
         "deliveries": len(entries),
         "reconciliation": sum(len(entry.reconciliation) for entry in taken),
@@ -196,7 +198,7 @@ def release(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     with told_to_people(settings):
         published = publication.publish(settings)
     manifest = published.manifest
-    context.log.info(f"published {published.release_id}, known on {manifest['known_on']}")
+    reporter(context.log)(f"published {published.release_id}, known on {manifest['known_on']}")
     return dg.MaterializeResult(
         metadata={
             "release_id": published.release_id,

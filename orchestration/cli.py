@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,30 +104,32 @@ def night(ctx: click.Context, accept_volume: Sequence[str]) -> None:
 
 def _run_night(settings: Settings, accept_volume: Sequence[str], *, debug: bool) -> None:
     """Run the job in this process, in the home that the UI shows."""
-    with _dagster_home(settings):
-        _progress("Starting")
-        from dagster import DagsterInstance
+    _progress("Starting")
+    from dagster import DagsterInstance
 
-        from orchestration.dagster_home import retire_dead_runs
-        from orchestration.definitions import JOB, build_definitions
-        from orchestration.outcomes import outcomes_of
+    from orchestration.dagster_home import prepare, retire_dead_runs
+    from orchestration.definitions import JOB, build_definitions
+    from orchestration.outcomes import outcomes_of
+    from orchestration.run_history import swift_history
 
-        with DagsterInstance.get() as instance:
-            retire_dead_runs(instance, settings)
-            result = (
-                build_definitions(settings)
-                .resolve_job_def(JOB)
-                .execute_in_process(
-                    run_config={
-                        "ops": {"ingest": {"config": {"accept_volume": list(accept_volume)}}},
-                        "loggers": {"console": {"config": {"log_level": "DEBUG" if debug else "INFO"}}},
-                    },
-                    instance=instance,
-                    raise_on_error=False,
-                )
+    # Dagster reads its home from here; nothing else does.
+    os.environ["DAGSTER_HOME"] = str(prepare(settings))
+    with swift_history(), DagsterInstance.get() as instance:
+        retire_dead_runs(instance, settings)
+        result = (
+            build_definitions(settings)
+            .resolve_job_def(JOB)
+            .execute_in_process(
+                run_config={
+                    "ops": {"ingest": {"config": {"accept_volume": list(accept_volume)}}},
+                    "loggers": {"console": {"config": {"log_level": "DEBUG" if debug else "INFO"}}},
+                },
+                instance=instance,
+                raise_on_error=False,
             )
-            for told in outcomes_of(instance, result.run_id):
-                click.echo(f"{told.delivery_id}\t{told.result}\t{told.code}")
+        )
+        for told in outcomes_of(instance, result.run_id):
+            click.echo(f"{told.delivery_id}\t{told.result}\t{told.code}")
     if not result.success:
         raise click.exceptions.Exit(_exit_code(result))
 
@@ -143,21 +144,6 @@ def _exit_code(result: ExecuteInProcessResult) -> int:
             if event.is_failure and event.message:
                 click.echo(f"kbi: {event.message}", err=True)
     return REFUSED if failed == {NO_DELIVERY_REFUSED} else FAILED
-
-
-@contextmanager
-def _dagster_home(settings: Settings) -> Iterator[None]:
-    from orchestration.dagster_home import prepare
-
-    before = os.environ.get("DAGSTER_HOME")
-    os.environ["DAGSTER_HOME"] = str(prepare(settings))
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["DAGSTER_HOME"]
-        else:
-            os.environ["DAGSTER_HOME"] = before
 
 
 @main.command()
