@@ -1,0 +1,137 @@
+"""Folders, settings and dates that are not as one would wish: a sentence, the right exit code, and no traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.deliveries import minimal_registry, write_delivery
+from tests.night.nights import Folder, Ran
+
+
+def said_plainly(ran: Ran, *words: str) -> bool:
+    return "Traceback" not in ran.said and all(word in ran.stderr for word in words)
+
+
+def test_a_landing_zone_without_deliveries_is_nothing_to_do(folder: Folder) -> None:
+    unfinished = write_delivery(folder.landing, "unfinished", "2016-09-08T23:00:00+02:00", minimal_registry(1))
+    (unfinished / "manifest.json").unlink()
+    (folder.landing / "note.txt").write_text("not a delivery")
+    ran = folder.night()
+    assert (ran.exit_code, ran.stdout) == (0, ""), ran.stderr
+    assert said_plainly(ran, str(folder.landing))
+    assert folder.ledger() == {} and folder.releases() == []
+    assert (unfinished / "personen.csv").exists()
+
+
+def test_before_the_first_night_there_is_no_answer(folder: Folder) -> None:
+    ran = folder.kbi("answer", "--as-of", "2016-09-08")
+    assert ran.exit_code == 1 and ran.stdout == "" and said_plainly(ran, "kbi night")
+    assert folder.kbi("status").exit_code == 0
+    assert folder.status()["deliveries"] == []
+
+
+def test_a_landing_zone_that_is_not_there_is_named(folder: Folder) -> None:
+    folder.variables["KBI_LANDING"] = str(folder.directory / "nowhere")
+    ran = folder.night()
+    assert ran.exit_code == 1 and said_plainly(ran, "KBI_LANDING", "nowhere")
+
+
+@pytest.mark.parametrize("place", ["in-the-way/data", "in-the-way", "/proc/kbi"])
+@pytest.mark.parametrize("command", [("night",), ("prepare",)])
+def test_a_data_folder_that_cannot_be_written_is_named(folder: Folder, place: str, command: tuple[str]) -> None:
+    write_delivery(folder.landing, "d", "2016-09-08T23:00:00+02:00", minimal_registry(1))
+    (folder.directory / "in-the-way").write_text("a file")
+    folder.variables["KBI_DATA"] = str(folder.directory / place)
+    ran = folder.kbi(*command)
+    assert ran.exit_code == 1 and said_plainly(ran, "KBI_DATA"), ran.said
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("KBI_MAX_QUARANTINE_RATE", "1.5"),
+        ("KBI_MAX_QUARANTINE_RATE", "five percent"),
+        ("KBI_MAX_VOLUME_DROP", "-1"),
+        ("KBI_MEMORY_LIMIT", "lots"),
+    ],
+)
+@pytest.mark.parametrize("command", [("night",), ("status",), ("answer", "--as-of", "2016-09-08")])
+def test_an_unusable_setting_is_named(folder: Folder, variable: str, value: str, command: tuple[str, ...]) -> None:
+    folder.variables[variable] = value
+    ran = folder.kbi(*command)
+    assert ran.exit_code == 1 and ran.stdout == "" and said_plainly(ran, variable)
+
+
+@pytest.mark.parametrize("content", [None, b"short", b"\0" * 31, b"0" * 63])
+def test_an_unusable_key_is_named(folder: Folder, content: bytes | None) -> None:
+    write_delivery(folder.landing, "d", "2016-09-08T23:00:00+02:00", minimal_registry(1))
+    path = folder.directory / "key"
+    if content is not None:
+        path.touch(mode=0o600)
+        path.write_bytes(content)
+    folder.variables["KBI_PSEUDONYM_KEY_FILE"] = str(path)
+    ran = folder.night()
+    assert ran.exit_code == 1 and said_plainly(ran, "KBI_PSEUDONYM_KEY_FILE"), ran.said
+    assert folder.ledger() == {}
+
+
+def test_a_key_that_others_can_read_is_not_used(folder: Folder, key_file: Path) -> None:
+    write_delivery(folder.landing, "d", "2016-09-08T23:00:00+02:00", minimal_registry(1))
+    path = folder.directory / "key"
+    path.write_bytes(key_file.read_bytes())
+    path.chmod(0o640)
+    folder.variables["KBI_PSEUDONYM_KEY_FILE"] = str(path)
+    ran = folder.night()
+    assert ran.exit_code == 1 and said_plainly(ran, "KBI_PSEUDONYM_KEY_FILE", "chmod 600"), ran.said
+
+
+@pytest.mark.parametrize("day", ["2016-02-30", "8 September", "20160908", ""])
+def test_a_day_that_is_none_is_wrong_usage(folder: Folder, day: str) -> None:
+    ran = folder.kbi("answer", "--as-of", day)
+    assert ran.exit_code == 2 and said_plainly(ran, "--as-of"), ran.said
+
+
+def test_options_that_are_none_are_wrong_usage(folder: Folder) -> None:
+    for arguments in (("nigth",), ("night", "--force"), ("answer", "--format", "xml"), ("night", "--accept-volume")):
+        ran = folder.kbi(*arguments)
+        assert ran.exit_code == 2 and said_plainly(ran), ran.said
+
+
+def test_days_outside_of_what_is_known(undisturbed: Folder) -> None:
+    last = undisturbed.release()["known_on"]
+    assert undisturbed.kbi("answer", "--as-of", last).exit_code == 0
+    late = undisturbed.kbi("answer", "--as-of", "2099-01-01")
+    assert late.exit_code == 2 and late.stdout == "" and said_plainly(late, last)
+    early = undisturbed.kbi("answer", "--as-of", "2010-01-01")
+    assert early.exit_code == 0 and said_plainly(early), early.said
+
+
+def test_a_registry_that_holds_nothing_is_a_registry(folder: Folder) -> None:
+    write_delivery(folder.landing, "empty", "2016-09-08T23:00:00+02:00", {})
+    ran = folder.night()
+    assert (ran.exit_code, ran.stdout) == (0, "empty\ttaken\t\n"), ran.stderr
+    assert folder.rows("select count(*), sum(n_delivered) from quality.reconciliation") == [(14, 0)]
+    assert {count for (count,) in folder.rows("select n_population from marts.mart_q1_pass_rate")} == {0}
+    assert folder.kbi("answer", "--as-of", "2016-09-08").exit_code == 0
+
+
+def test_an_account_may_be_told_of_a_broken_disk_but_never_of_a_row(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "Quirinia Wollebrandt 80611700198"
+    write_delivery(folder.landing, "d", "2016-09-08T23:00:00+02:00", minimal_registry(1))
+
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError(f"cannot read {secret}")
+
+    monkeypatch.setattr("orchestration.intake.validate", broken)
+    ran = folder.night()
+    assert ran.exit_code == 1 and "Traceback" not in ran.said and "ValueError" in ran.stderr
+    (kept,) = folder.settings.work.glob("error-*.txt")
+    assert secret in kept.read_text() and kept.stat().st_mode & 0o077 == 0
+    assert secret not in ran.said
+    others = [path for path in folder.data.rglob("*") if path.is_file() and path != kept]
+    assert not [path for path in others if b"Wollebrandt" in path.read_bytes()]
+    assert folder.ledger() == {}
