@@ -14,7 +14,9 @@ import hashlib
 import os
 import stat
 import zipfile
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -43,9 +45,7 @@ def archive(directory: Path, manifest: Manifest, target: Path) -> str:
     with _new_file(target / MANIFEST) as copy:
         copy.write(manifest.content)
     hashes = _check(directory, manifest, target)
-    for folder, _, _ in os.walk(target):
-        Path(folder).chmod(0o700)
-        _sync(folder)
+    _settle(target)
     return _fingerprint({MANIFEST: hashlib.sha256(manifest.content).hexdigest(), **hashes})
 
 
@@ -218,20 +218,26 @@ def _hash(source: BinaryIO, copy: BinaryIO | None = None) -> str:
     return digest.hexdigest()
 
 
-def _sync(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _new_file(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "wb")
+
+
+def _settle(target: Path) -> None:
+    """Close the folders of the archive to others and bring it to disk."""
+    entries = [target, *target.rglob("*")]
+    for folder in filter(Path.is_dir, entries):
+        folder.chmod(0o700)
+    # At once, not one after the other: the file system then writes its journal once for many of them.
+    with ThreadPoolExecutor(16) as pool:
+        deque(pool.map(_sync, entries), maxlen=0)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def _new_file(path: Path) -> Iterator[BinaryIO]:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
 
 
 @contextmanager
