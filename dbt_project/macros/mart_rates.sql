@@ -28,12 +28,3 @@
 {% macro millionths(integer) -%}
     cast(cast({{ integer }} as decimal(18, 0)) * cast(0.000001 as decimal(7, 6)) as decimal(9, 6))
 {%- endmacro %}
-
-{# Products of two counts outgrow 64 bits. #}
-{% macro wide_int(integer) %}{{ return(adapter.dispatch('wide_int', 'kbi')(integer)) }}{% endmacro %}
-{% macro default__wide_int(integer) -%} cast({{ integer }} as hugeint) {%- endmacro %}
-{% macro spark__wide_int(integer) -%} cast({{ integer }} as decimal(19, 0)) {%- endmacro %}
-
-{% macro int_div(dividend, divisor) %}{{ return(adapter.dispatch('int_div', 'kbi')(dividend, divisor)) }}{% endmacro %}
-{% macro default__int_div(dividend, divisor) -%} (({{ dividend }}) // ({{ divisor }})) {%- endmacro %}
-{% macro spark__int_div(dividend, divisor) -%} (({{ dividend }}) div ({{ divisor }})) {%- endmacro %}

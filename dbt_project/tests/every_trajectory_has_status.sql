@@ -16,6 +16,10 @@ present as (
 
 )
 
-select * from expected
+select
+    coalesce(expected.contract_no, present.contract_no) as contract_no,
+    coalesce(expected.component, present.component) as component,
+    present.contract_no is not null as has_status
+from expected
 full outer join present on expected.contract_no = present.contract_no and expected.component = present.component
 where expected.contract_no is null or present.contract_no is null

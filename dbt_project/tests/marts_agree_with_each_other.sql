@@ -9,8 +9,9 @@ with q1 as (
 
 q2 as (
 
-    select as_of_date, counting_unit, component, sum(n_population) as n_population, sum(n_passed) as n_passed,
-        sum(n_ended) as n_ended
+    select
+        as_of_date, counting_unit, component,
+        sum(n_population) as n_population, sum(n_passed) as n_passed, sum(n_ended) as n_ended
     from {{ ref('mart_q2_pass_rate_by_participation') }}
     group by as_of_date, counting_unit, component
 

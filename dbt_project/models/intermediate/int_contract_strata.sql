@@ -4,8 +4,8 @@ with contracts as (
     select
         contracts.contract_no,
         contracts.regime_code,
-        cast(extract(year from contracts.signed_on) as {{ dbt.type_string() }})
-        || 'Q' || cast(extract(quarter from contracts.signed_on) as {{ dbt.type_string() }}) as cohort_quarter,
+        cast(extract(year from contracts.signed_on) as string)
+        || 'Q' || cast(extract(quarter from contracts.signed_on) as string) as cohort_quarter,
         participation.participation_type,
         case persons.sex_code when '1' then 'male' when '2' then 'female' else 'unknown' end as sex,
         {{ age_group('persons.birth_date', 'contracts.signed_on') }} as age_group,

@@ -6,7 +6,9 @@ with contracts as (
         contracts.*,
         numbers.person_no,
         -- R5: three flags all false or empty say nothing.
-        coalesce(has_mo, false) or coalesce(has_nt2, false) or coalesce(has_career, false) as says_something
+        coalesce(contracts.has_mo, false)
+        or coalesce(contracts.has_nt2, false)
+        or coalesce(contracts.has_career, false) as says_something
     from {{ ref('stg_registry__contracts') }} as contracts
     inner join {{ ref('int_person_numbers') }} as numbers on contracts.person_key = numbers.person_key_delivered
 

@@ -6,13 +6,13 @@ with participations as (
         participation_id,
         person_key,
         'mo' as component,
-        cast(null as {{ dbt.type_string() }}) as level,
+        cast(null as string) as level,
         enrolled_on,
         left_on,
         ended_on,
         lesson_hours,
         attended_hours,
-        cast(null as {{ dbt.type_string() }}) as result_code,
+        cast(null as string) as result_code,
         true as is_enrolment
     from {{ ref('stg_registry__mo_courses') }}
 
@@ -46,6 +46,12 @@ known as (
         on participations.person_key = numbers.person_key_delivered
     left join {{ ref('nt2_levels') }} as levels on participations.level = levels.level
 
+),
+
+contracts as (
+
+    select contract_no, person_no, signed_on, superseded_on, is_first from {{ ref('int_contracts') }}
+
 )
 
 select
@@ -54,7 +60,7 @@ select
     known.level,
     known.level_rank,
     known.person_no,
-    contracts.contract_no,
+    coalesce(contracts_at.contract_no, first_contracts.contract_no) as contract_no,
     known.enrolled_on,
     known.left_on,
     known.ended_on,
@@ -65,14 +71,13 @@ select
     known.result_code,
     known.is_enrolment
 from known
-left join {{ ref('int_contracts') }} as contracts
+left join contracts as contracts_at
     on
-        known.person_no = contracts.person_no
-        and (
-            {{ is_contract_at('known.enrolled_on', 'contracts') }}
-            or (
-                contracts.is_first
-                and known.enrolled_on < contracts.signed_on
-                and coalesce(known.left_on, known.ended_on, contracts.signed_on) >= contracts.signed_on
-            )
-        )
+        known.person_no = contracts_at.person_no
+        and {{ is_contract_at('known.enrolled_on', 'contracts_at') }}
+left join contracts as first_contracts
+    on
+        known.person_no = first_contracts.person_no
+        and first_contracts.is_first
+        and known.enrolled_on < first_contracts.signed_on
+        and coalesce(known.left_on, known.ended_on, cast('9999-12-31' as date)) >= first_contracts.signed_on

@@ -10,55 +10,17 @@ tracks as (
 
     select
         tracks.*,
-        numbers.person_no
+        numbers.person_no,
+        case when tracks.contract_id is null then numbers.person_no end as person_no_by_date
     from {{ ref('stg_registry__tracks') }} as tracks
     left join {{ ref('int_person_numbers') }} as numbers on tracks.person_key = numbers.person_key_delivered
-
-),
-
-named as (
-
-    select
-        tracks.track_id,
-        contracts.contract_no
-    from tracks
-    inner join contracts on tracks.contract_id = contracts.contract_id
-
-),
-
-by_date as (
-
-    select
-        tracks.track_id,
-        contracts.contract_no
-    from tracks
-    inner join contracts
-        on
-            tracks.person_no = contracts.person_no
-            and (
-                {{ is_contract_at('tracks.begun_on', 'contracts') }}
-                or (
-                    contracts.is_first
-                    and tracks.begun_on < contracts.signed_on
-                    and (tracks.ended_on is null or tracks.ended_on >= contracts.signed_on)
-                )
-            )
-    where tracks.contract_id is null
-
-),
-
-placed as (
-
-    select * from named
-    union all
-    select * from by_date
 
 )
 
 select
     tracks.track_id,
     tracks.person_no,
-    placed.contract_no,
+    coalesce(named.contract_no, contracts_at.contract_no, first_contracts.contract_no) as contract_no,
     tracks.track_type,
     tracks.begun_on,
     tracks.ended_on,
@@ -68,4 +30,14 @@ select
     tracks.decision_code,
     tracks.decided_on
 from tracks
-left join placed on tracks.track_id = placed.track_id
+left join contracts as named on tracks.contract_id = named.contract_id
+left join contracts as contracts_at
+    on
+        tracks.person_no_by_date = contracts_at.person_no
+        and {{ is_contract_at('tracks.begun_on', 'contracts_at') }}
+left join contracts as first_contracts
+    on
+        tracks.person_no_by_date = first_contracts.person_no
+        and first_contracts.is_first
+        and tracks.begun_on < first_contracts.signed_on
+        and coalesce(tracks.ended_on, cast('9999-12-31' as date)) >= first_contracts.signed_on

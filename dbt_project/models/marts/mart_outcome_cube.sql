@@ -26,7 +26,8 @@ cells as (
 strata as (
 
     select distinct
-        stratum_no, regime_code, cohort_quarter, participation_type, sex, age_group, nationality_group, region, agency_kbo
+        stratum_no, regime_code, cohort_quarter, participation_type,
+        sex, age_group, nationality_group, region, agency_kbo
     from {{ ref('int_contract_strata') }}
 
 )

@@ -16,13 +16,13 @@ measures as (
     select
         as_of_date,
         counting_unit,
-        participation_type
+        participation_type,
         {%- for column, measure in [
             ('n_population', 'population'), ('n_certified', 'certified'), ('n_certificates', 'certificate'),
             ('n_evc', 'evc'), ('n_effort_statements', 'effort_statement'),
             ('n_certificates_any_regime', 'any_regime'),
-        ] %},
-        cast(sum(n) filter (where measure = '{{ measure }}') as bigint) as {{ column }}
+        ] %}
+        cast(sum(n) filter (where measure = '{{ measure }}') as bigint) as {{ column }}{{ "," if not loop.last }}
         {%- endfor %}
     from totals
     group by as_of_date, counting_unit, participation_type

@@ -19,14 +19,14 @@ cells as (
         as_of_date,
         counting_unit,
         participation_type,
-        cast(sum(n) as bigint) as n_completed_evaluated
+        cast(sum(n) as bigint) as n_completed_evaluated,
         {%- for cell, condition in [
             ('certified_passed', "is_certified and failed_components = 'none'"),
             ('uncertified_passed', "not is_certified and failed_components = 'none'"),
             ('uncertified_failed', "not is_certified and failed_components <> 'none'"),
             ('certified_failed', "is_certified and failed_components <> 'none'"),
-        ] %},
-        cast(sum(n) filter (where {{ condition }}) as bigint) as n_{{ cell }}
+        ] %}
+        cast(sum(n) filter (where {{ condition }}) as bigint) as n_{{ cell }}{{ "," if not loop.last }}
         {%- endfor %}
     from totals
     group by as_of_date, counting_unit, participation_type
