@@ -147,6 +147,23 @@ def test_it_changes_nothing_and_leaves_nothing(own_night, monkeypatch, tmp_path)
     assert sorted(own_night.data.rglob("*")) == files
 
 
+def test_what_does_not_fit_in_memory_is_spilled_where_nobody_looks(own_night, monkeypatch):
+    spilled_to: list[Path] = []
+    show_through = module._show_through
+
+    def observed(connection, except_for):
+        (directory,) = connection.execute("select current_setting('temp_directory')").fetchone()
+        spilled_to.append(Path(directory))
+        assert spilled_to[0].stat().st_mode & 0o777 == 0o700
+        show_through(connection, except_for)
+
+    monkeypatch.setattr(module, "_show_through", observed)
+    answer(own_night, START)
+    assert not spilled_to[0].exists()
+    assert Path.cwd() not in spilled_to[0].parents
+    assert own_night.data not in spilled_to[0].parents
+
+
 def test_a_night_may_put_a_new_warehouse_in_place_meanwhile(own_night, monkeypatch):
     day = date(2017, 5, 3)
     before = answer(own_night, day)
