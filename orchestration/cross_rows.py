@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 import polars as pl
@@ -21,6 +22,8 @@ BATCH_ROWS = 250_000
 """Rows judged at a time: bounds the memory of a verdict."""
 
 Pseudonymise = Callable[[pl.Series], pl.Series]
+Rows = Literal["delivered", "waiting", "once_waiting"]
+"""Which rows: this delivery's, or earlier ones that wait for their parents (``once_waiting``: before this delivery)."""
 
 
 class CrossRows:
@@ -29,6 +32,7 @@ class CrossRows:
     Args:
         texts: the delivery's text Parquet per extract.
         known: the validated Parquet per extract of the state before it; empty for the first delivery.
+        waiting: text Parquet of rows that wait for their parents, per extract that has any.
         pseudonymise: distinct numbers → 32 hex digits.
         is_delta: rows are changes and deletions rather than the whole registry.
         spill: folder for what does not fit into ``memory_limit``.
@@ -38,6 +42,7 @@ class CrossRows:
         self,
         texts: Mapping[str, Path],
         known: Mapping[str, Path],
+        waiting: Mapping[str, Path],
         pseudonymise: Pseudonymise,
         *,
         is_delta: bool,
@@ -45,11 +50,14 @@ class CrossRows:
         spill: Path,
     ) -> None:
         self._pseudonymise = pseudonymise
-        self._is_delta, self._known = is_delta, known
+        self._is_delta, self._known, self._has_dossiers = is_delta, known, False
         spill.mkdir(parents=True, exist_ok=True)
         self._duckdb = duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": str(spill), "threads": 2})
         for name, path in texts.items():
             self._run(f"create view delivered_{name} as from read_parquet({_quoted(path)})")
+        self._texts = texts
+        for name, path in waiting.items():
+            self._run(f"create view once_waiting_{name} as from read_parquet({_quoted(path)})")
         for name, path in known.items():
             self._run(f"create view known_{name} as from read_parquet({_quoted(path)})")
         self._run("create table numbers (number varchar, person_key varchar, parent_state varchar)")
@@ -99,11 +107,11 @@ class CrossRows:
 
     # -- numbers and persons ----------------------------------------------------------------------------------------
 
-    def meet_numbers(self, extract: Extract) -> None:
-        """Give every number that this extract brings for the first time its pseudonym and its standing as a parent."""
+    def meet_numbers(self, extract: Extract, rows: Rows = "delivered") -> None:
+        """Give every number that these rows bring for the first time its pseudonym and its standing as a parent."""
         for column in extract.insz_columns:
             new = self._frame(
-                f"select distinct {column} as number from delivered_{extract.name} "
+                f"select distinct {column} as number from {rows}_{extract.name} "
                 f"where {column} is not null and {column} not in (select number from numbers)"
             )
             if not new.height:
@@ -179,6 +187,7 @@ class CrossRows:
             group by 1
         """)
         self._duckdb.unregister("told")
+        self._has_dossiers = True
 
     def settle_parents(self, extract: Extract, validated: Path, quarantined: pl.DataFrame) -> None:
         """From here on the keys of this extract stand as parents.
@@ -243,17 +252,49 @@ class CrossRows:
 
     # -- rows with their facts --------------------------------------------------------------------------------------
 
+    def still_waiting(self, extract: Extract) -> pl.DataFrame:
+        """Rows that wait for their parents and whose key this delivery does not bring (view ``waiting_<extract>``).
+
+        A dossier speaks for its whole person: of that person no row waits any longer.
+        """
+        name = extract.name
+        same = " and ".join(f"delivered.{column} = rows.{column}" for column in extract.key)
+        brought = (
+            f"exists (select 1 from delivered_{name} as delivered where {same})" if name in self._texts else "false"
+        )
+        spoken_for = "false"
+        if self._has_dossiers and "insz" in extract.insz_columns:
+            spoken_for = """exists (
+                select 1
+                from numbers
+                left join current_keys on numbers.person_key = current_keys.person_key
+                inner join dossier_persons as persons
+                    on coalesce(current_keys.current_key, numbers.person_key) = persons.person_key
+                where numbers.number = rows.insz and persons.status = 'brought'
+            )"""
+            self.meet_numbers(extract, "once_waiting")
+        self._run(f"""
+            create table waiting_{name} as
+            select * from once_waiting_{name} as rows where not {brought} and not {spoken_for}
+        """)
+        return self._frame(f"select * from waiting_{name}")
+
     def batches(
-        self, extract: Extract, *, with_cycles: bool = True, known_fill_in: tuple[str, ...] = ()
+        self,
+        extract: Extract,
+        rows: Rows = "delivered",
+        *,
+        with_cycles: bool = True,
+        known_fill_in: tuple[str, ...] = (),
     ) -> Iterator[pl.DataFrame]:
-        """The delivered rows but for exact duplicates, with pseudonyms and the fact columns of ``schemas``.
+        """The rows but for exact duplicates, with pseudonyms and the fact columns of ``schemas``.
 
         ``known_fill_in``: columns that this delivery cannot carry: where empty, they stay as known.
         """
         name = extract.name
         columns, joins = [f"rows.{column}" for column in ("line_number", *extract.names)], []
         if self._is_delta:
-            columns.append("rows.verwijderd")
+            columns.append("rows.verwijderd" if rows == "delivered" else "cast(null as varchar) as verwijderd")
         for column in extract.insz_columns:
             joins.append(f"left join numbers as {column}_known on rows.{column} = {column}_known.number")
             columns.append(f"{column}_known.person_key as {schemas.PSEUDONYM_COLUMNS[column]}")
@@ -267,8 +308,13 @@ class CrossRows:
                 for column in extract.key
             ]
             joins.append(f"left join known_{name} as known on {' and '.join(same)}")
-        joins.append(f"left join repeated_{name} as repeated on rows.line_number = repeated.line_number")
-        columns.append(f"coalesce(repeated.key_conflict, false) as {schemas.KEY_CONFLICT}")
+        originals = "true"
+        if rows == "delivered":
+            joins.append(f"left join repeated_{name} as repeated on rows.line_number = repeated.line_number")
+            columns.append(f"coalesce(repeated.key_conflict, false) as {schemas.KEY_CONFLICT}")
+            originals = "not coalesce(repeated.is_duplicate, false)"
+        else:
+            columns.append(f"false as {schemas.KEY_CONFLICT}")
         for parent in extract.parents:
             if parent.extract == "personen":
                 state = f"{parent.column}_known.parent_state"
@@ -283,8 +329,7 @@ class CrossRows:
             cycles = "rows.line_number in (select line_number from cycles)" if with_cycles else "false"
             columns.append(f"{cycles} as {schemas.ALIAS_CYCLE}")
         reader = self._duckdb.cursor().execute(
-            f"select {', '.join(columns)} from delivered_{name} as rows {' '.join(joins)} "
-            "where not coalesce(repeated.is_duplicate, false)"
+            f"select {', '.join(columns)} from {rows}_{name} as rows {' '.join(joins)} where {originals}"
         ).to_arrow_reader(BATCH_ROWS)  # fmt: skip
         for batch in reader:
             if batch.num_rows:

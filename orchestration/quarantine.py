@@ -20,10 +20,9 @@ SCHEMA = pa.schema(
         "line_number": pa.int64(),
         "rule_codes": pa.list_(pa.string()),
         "row": pa.string(),
-        "released_by": pa.string(),
     }
 )
-"""``row``: the original fields as a JSON object, names as delivered. ``released_by``: the delivery that released it."""
+"""``row``: the original fields as a JSON object, names as delivered."""
 
 
 class QuarantineFile:
@@ -48,7 +47,6 @@ class QuarantineFile:
                 pl.col("line_number").cast(pl.Int64),
                 "rule_codes",
                 pl.struct(fields).struct.json_encode().alias("row"),
-                pl.lit(None, dtype=pl.String).alias("released_by"),
             )
             .to_arrow(compat_level=pl.CompatLevel.oldest())
             .cast(SCHEMA)
@@ -62,14 +60,23 @@ class QuarantineFile:
 
 def quarantine_query(directory: Path, delivery_ids: Sequence[str]) -> str:
     """The query behind ``quality.quarantined_rows``, over these deliveries' files; columns typed also where none is."""
-    files = [str(path) for delivery_id in delivery_ids for path in sorted((directory / delivery_id).glob("*.parquet"))]
+    files = _files(directory, delivery_ids, "*.parquet")
     if not files:
         return (
             "select null::varchar as delivery_id, null::varchar as extract, null::bigint as line_number, "
             "null::varchar[] as rule_codes, null::json as row, null::varchar as released_by where false"
         )
-    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+    rows = f"select delivery_id, extract, line_number, rule_codes, row::json as row from read_parquet({files})"
+    released = _files(directory, delivery_ids, "released/*.parquet")
+    if not released:
+        return f"select *, null::varchar as released_by from ({rows})"
     return (
-        "select delivery_id, extract, line_number, rule_codes, row::json as row, released_by "
-        f"from read_parquet([{listed}])"
+        f"select rows.*, released.released_by from ({rows}) as rows "
+        f"left join read_parquet({released}) as released using (delivery_id, extract, line_number)"
     )
+
+
+def _files(directory: Path, delivery_ids: Sequence[str], pattern: str) -> str:
+    """A list of files as SQL has it; empty text where there are none."""
+    files = [str(path) for delivery_id in delivery_ids for path in sorted((directory / delivery_id).glob(pattern))]
+    return "[" + ", ".join("'" + file.replace("'", "''") + "'" for file in files) + "]" if files else ""

@@ -23,6 +23,7 @@ from orchestration.ledger import RowAccount
 from orchestration.manifest import Manifest, Refusal
 from orchestration.merging import kept_beside_dossiers, kept_in_delta, kept_in_full
 from orchestration.quarantine import QuarantineFile
+from orchestration.waiting import WaitingRows, waiting_files, write_released
 from schemas import EXTRACTS, Extract, insz
 
 LEAST_QUARANTINED = 20
@@ -67,6 +68,7 @@ def validate(
     manifest: Manifest,
     delivered: DeliveredRows,
     known: Path | None,
+    known_quarantine: Path | None,
     pseudonymise: Callable[[pl.Series], pl.Series],
     limits: Limits,
     *,
@@ -79,7 +81,8 @@ def validate(
     """Judge every row of a delivery; write ``validated/<extract>.parquet`` (all fourteen) and ``quarantine/…``.
 
     Args:
-        known: directory of the validated Parquet of the state before, None for the first delivery.
+        known, known_quarantine: directories of the validated and of the quarantined rows of the delivery taken before,
+            None for the first.
         validated, quarantine: directories to write, outside any zone that readers see.
 
     Raises:
@@ -88,16 +91,20 @@ def validate(
     validated.mkdir(parents=True)
     quarantine.mkdir(parents=True, mode=0o700)
     before = {name: known / f"{name}.parquet" for name in EXTRACTS} if known else {}
+    # A full delivery holds everything: it ends all waiting.
+    is_delta = manifest.kind == "delta"
+    waiting = waiting_files(known_quarantine, list(EXTRACTS)) if known_quarantine and is_delta else {}
     cross = CrossRows(
         delivered.texts,
         before,
+        waiting,
         pseudonymise,
-        is_delta=manifest.kind == "delta",
+        is_delta=is_delta,
         memory_limit=memory_limit,
         spill=spill,
     )
     try:
-        return _Validation(manifest, delivered, before, limits, cross, validated, quarantine, report).run()
+        return _Validation(manifest, delivered, before, waiting, limits, cross, validated, quarantine, report).run()
     finally:
         cross.close()
 
@@ -110,13 +117,14 @@ class _Validation:
         manifest: Manifest,
         delivered: DeliveredRows,
         before: Mapping[str, Path],
+        waiting: Collection[str],
         limits: Limits,
         cross: CrossRows,
         validated: Path,
         quarantine: Path,
         report: Callable[[str], None],
     ) -> None:
-        self._manifest, self._delivered, self._before = manifest, delivered, before
+        self._manifest, self._delivered, self._before, self._waiting = manifest, delivered, before, waiting
         self._limits, self._cross, self._report = limits, cross, report
         self._validated, self._quarantine = validated, quarantine
         self._context = schemas.DeliveryContext(
@@ -136,11 +144,10 @@ class _Validation:
         held_back: dict[str, pl.DataFrame] = {}
         for name, extract in EXTRACTS.items():
             target = self._validated / f"{name}.parquet"
-            if name not in self._delivered.texts:
-                held_back[name] = self._carry_over(extract, target)
+            if name in self._delivered.texts or name in self._waiting:
+                held_back[name] = self._judge(extract, target, duplicates.get(name, 0))
             else:
-                self._report(f"{name}: judging {self._delivered.rows[name]:,} rows")
-                held_back[name] = self._judge(extract, target, duplicates[name])
+                held_back[name] = self._carry_over(extract, target)
             if name == "insz_wijzigingen":
                 self._cross.follow_changes(target)
                 self._cross.settle_persons(self._validated / "personen.parquet", held_back["personen"])
@@ -151,35 +158,74 @@ class _Validation:
 
     def _judge(self, extract: Extract, target: Path, n_duplicates: int) -> pl.DataFrame:
         """Judge the rows of one extract and write its state; return the keys of its quarantined rows."""
+        held_back, touched, waiting = [_no_keys(extract)], [_no_keys(extract)], WaitingRows(extract)
+        with _StateFile(target, extract) as state:
+            if extract.name in self._delivered.texts:
+                self._judge_delivered(extract, state, held_back, touched, waiting, n_duplicates)
+            if extract.name in self._waiting:
+                self._judge_waiting(extract, state, touched, waiting)
+            waiting.write(self._quarantine, extract.name)
+            for rows in self._kept(extract, pl.concat(held_back), pl.concat(touched)):
+                state.add(rows)
+        return pl.concat(held_back)
+
+    def _judge_delivered(
+        self,
+        extract: Extract,
+        state: _StateFile,
+        held_back: list[pl.DataFrame],
+        touched: list[pl.DataFrame],
+        waiting: WaitingRows,
+        n_duplicates: int,
+    ) -> None:
+        """This delivery's own rows: into the state, or into the quarantine, where some of them wait."""
+        self._report(f"{extract.name}: judging {self._delivered.rows[extract.name]:,} rows")
         self._cross.meet_numbers(extract)
         if extract.name == "insz_wijzigingen":
             self._cross.mark_cycles(self._sound_rows(extract))
         fill_in = NOT_IN_DOSSIERS.get(extract.name, ()) if self._delivered.dossiers else ()
         quarantined = QuarantineFile(self._quarantine, self._manifest.delivery_id, extract.name)
-        keys, touched = [_no_keys(extract)], [_no_keys(extract)]
         n_accepted, n_quarantined, codes = 0, 0, Counter[str]()
-        fields = [*extract.names, *(["verwijderd"] if self._is_delta else [])]
-        with _StateFile(target, extract) as state:
-            for batch in self._cross.batches(extract, known_fill_in=fill_in):
-                rows = schemas.typed(extract, batch)
-                broken = rows.join(schemas.judge(extract, rows, self._context), on="line_number", how="inner")
-                good = rows.join(broken, on="line_number", how="anti")
-                n_accepted, n_quarantined = n_accepted + good.height, n_quarantined + broken.height
-                codes.update(dict(broken["rule_codes"].explode().value_counts().iter_rows()))
-                quarantined.add(broken, fields)
-                keys.append(_keys_of(extract, broken))
-                # A full delivery of tables may be the whole registry, and needs no list of its keys.
-                if self._is_delta or self._delivered.dossiers:
-                    touched.append(_keys_of(extract, good))
-                if self._is_delta:
-                    good = good.filter(~pl.col(schemas.value_of(schemas.DELETED)).fill_null(value=False))
-                state.add(schemas.validated(extract, self._delivered_now(good)))
-            quarantined.close()
-            held_back = pl.concat(keys)
-            for rows in self._kept(extract, held_back, pl.concat(touched)):
-                state.add(rows)
+        fields = [*extract.names, *([schemas.DELETED] if self._is_delta else [])]
+        for batch in self._cross.batches(extract, known_fill_in=fill_in):
+            good, broken = self._verdict_on(extract, batch)
+            n_accepted, n_quarantined = n_accepted + good.height, n_quarantined + broken.height
+            codes.update(dict(broken["rule_codes"].explode().value_counts().iter_rows()))
+            quarantined.add(broken, fields)
+            waiting.add_new(broken, self._manifest.delivery_id)
+            held_back.append(_keys_of(extract, broken))
+            # A full delivery of tables may be the whole registry, and needs no list of its keys.
+            if self._is_delta or self._delivered.dossiers:
+                touched.append(_keys_of(extract, good))
+            if self._is_delta:
+                good = good.filter(~pl.col(schemas.value_of(schemas.DELETED)).fill_null(value=False))
+            state.add(schemas.validated(extract, self._delivered_now(good)))
+        quarantined.close()
         self._account(extract.name, n_accepted, n_quarantined, n_duplicates, codes)
-        return held_back
+
+    def _judge_waiting(
+        self, extract: Extract, state: _StateFile, touched: list[pl.DataFrame], waiting: WaitingRows
+    ) -> None:
+        """Rows that waited for their parents: accepted as of this delivery where these are there now."""
+        candidates = self._cross.still_waiting(extract)
+        self._cross.meet_numbers(extract, "waiting")
+        released = [candidates.clear()]
+        for batch in self._cross.batches(extract, "waiting"):
+            good, _ = self._verdict_on(extract, batch)
+            touched.append(_keys_of(extract, good))
+            state.add(schemas.validated(extract, self._delivered_now(good)))
+            released.append(candidates.join(good, on=schemas.LINE_NUMBER, how="semi"))
+        freed = pl.concat(released)
+        waiting.add_still(candidates.join(freed, on=schemas.LINE_NUMBER, how="anti"))
+        write_released(self._quarantine, extract.name, freed, self._manifest.delivery_id)
+        if freed.height:
+            self._report(f"{extract.name}: {freed.height:,} rows that waited for their parents are accepted")
+
+    def _verdict_on(self, extract: Extract, batch: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The rows that break no rule, and the others with their codes."""
+        rows = schemas.typed(extract, batch)
+        broken = rows.join(schemas.judge(extract, rows, self._context), on=schemas.LINE_NUMBER, how="inner")
+        return rows.join(broken, on=schemas.LINE_NUMBER, how="anti"), broken
 
     def _kept(self, extract: Extract, held_back: pl.DataFrame, touched: pl.DataFrame) -> Iterator[pl.DataFrame]:
         """Rows of the state before that this delivery leaves as they were."""
@@ -199,9 +245,8 @@ class _Validation:
         """Line numbers of the rows that break no rule but perhaps that on cycles."""
         sound = []
         for batch in self._cross.batches(extract, with_cycles=False):
-            rows = schemas.typed(extract, batch)
-            broken = schemas.judge(extract, rows, self._context)
-            sound.append(rows.select("line_number").join(broken, on="line_number", how="anti"))
+            good, _ = self._verdict_on(extract, batch)
+            sound.append(good.select("line_number"))
         return pl.concat([pl.DataFrame(schema={"line_number": pl.Int64}), *sound])
 
     def _carry_over(self, extract: Extract, target: Path) -> pl.DataFrame:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from tests.deliveries import COLUMNS, insz
 
 Row = dict[str, str | None]
+Key = tuple[str | None, ...]
 
 NUMBERS = [insz(n) for n in range(1, 6)]
 BAD_NUMBER = "12345678901"
@@ -47,33 +48,37 @@ INSZ_COLUMNS = {"insz", "oude_insz", "nieuwe_insz"}
 
 @dataclass
 class Judged:
-    """Per extract: codes per quarantined line, lines that are exact duplicates."""
+    """Per extract: codes per quarantined line, lines that are exact duplicates, and earlier rows that were released."""
 
     codes: dict[str, dict[int, set[str]]] = field(default_factory=lambda: defaultdict(dict))
     duplicates: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    released: dict[str, set[tuple[str, int]]] = field(default_factory=lambda: defaultdict(set))
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A row that waits for its parents, and where it was quarantined."""
+
+    delivery_id: str
+    line: int
+    row: Row
 
 
 class Registry:
     """The state of the warehouse's knowledge, delivery after delivery."""
 
     def __init__(self) -> None:
-        self.state: dict[str, dict[tuple[str | None, ...], Row]] = {extract: {} for extract in KEYS}
+        self.state: dict[str, dict[Key, Row]] = {extract: {} for extract in KEYS}
+        self.waiting: dict[str, dict[Key, Waiting]] = {extract: {} for extract in KEYS}
 
-    def take_full(self, tables: Mapping[str, Sequence[Row]]) -> Judged:
-        """Judge a full delivery and move on to the state with it."""
+    def take(self, delivery_id: str, tables: Mapping[str, Sequence[Row]], kind: str) -> Judged:
+        """Judge a delivery and move on to the state with it."""
         judged = Judged()
-        quarantined_keys: dict[str, set[tuple[str | None, ...]]] = defaultdict(set)
+        quarantined_keys: dict[str, set[Key]] = defaultdict(set)
         for extract in KEYS:
-            rows = list(enumerate(tables[extract], start=1))
-            seen: set[tuple[str | None, ...]] = set()
             originals = []
-            for line, row in rows:
-                content = tuple(row.get(column) for column in COLUMNS[extract])
-                if content in seen:
-                    judged.duplicates[extract].add(line)
-                else:
-                    seen.add(content)
-                    originals.append((line, row))
+            if extract in tables:
+                originals = _originals(extract, tables[extract], judged.duplicates[extract])
             codes = {line: _own_codes(extract, row) for line, row in originals}
             by_key = defaultdict(list)
             for line, row in originals:
@@ -85,21 +90,51 @@ class Registry:
                     for line in lines:
                         codes[line].add("key_conflict")
             for line, row in originals:
-                codes[line] |= self._parent_codes(extract, row, quarantined_keys)
+                if not _deletes(row):
+                    codes[line] |= self._parent_codes(extract, row, quarantined_keys)
             if extract == "insz_wijzigingen":
-                self._add_cycles(originals, codes)
-            self._move_on(extract, originals, codes)
+                self._add_cycles(originals, codes, kind)
+            if extract in tables or kind == "full":
+                self._move_on(extract, originals, codes, kind)
+            self._release(extract, originals, quarantined_keys, judged, kind)
             for line, row in originals:
                 if codes[line]:
                     judged.codes[extract][line] = codes[line]
                     quarantined_keys[extract].add(_key(extract, row))
+                    if codes[line] <= {"parent_missing", "parent_quarantined"}:
+                        self.waiting[extract][_key(extract, row)] = Waiting(delivery_id, line, row)
         return judged
 
-    def _move_on(self, extract: str, originals: list[tuple[int, Row]], codes: dict[int, set[str]]) -> None:
+    def _move_on(self, extract: str, originals: list[tuple[int, Row]], codes: dict[int, set[str]], kind: str) -> None:
         brought = {_key(extract, row) for _, row in originals}
-        held = {key: row for key, row in self.state[extract].items() if key in brought}
-        accepted = {_key(extract, row): row for line, row in originals if not codes[line]}
-        self.state[extract] = {**held, **accepted}
+        deleted = {_key(extract, row) for line, row in originals if not codes[line] and _deletes(row)}
+        accepted = {_key(extract, row): row for line, row in originals if not codes[line] and not _deletes(row)}
+        stays = {
+            key: row
+            for key, row in self.state[extract].items()
+            if (key in brought if kind == "full" else key not in deleted)
+        }
+        self.state[extract] = {**stays, **accepted}
+
+    def _release(
+        self,
+        extract: str,
+        originals: list[tuple[int, Row]],
+        quarantined: Mapping[str, set[Key]],
+        judged: Judged,
+        kind: str,
+    ) -> None:
+        if kind == "full":
+            self.waiting[extract] = {}
+            return
+        brought = {_key(extract, row) for _, row in originals}
+        for key, waits in list(self.waiting[extract].items()):
+            if key in brought:
+                del self.waiting[extract][key]
+            elif not self._parent_codes(extract, waits.row, quarantined):
+                del self.waiting[extract][key]
+                self.state[extract][key] = waits.row
+                judged.released[extract].add((waits.delivery_id, waits.line))
 
     def _parent_codes(self, extract: str, row: Row, quarantined: Mapping[str, set[tuple[str | None, ...]]]) -> set[str]:
         codes = set()
@@ -123,13 +158,19 @@ class Registry:
             number = self.state["insz_wijzigingen"][(number,)]["nieuwe_insz"]
         return number
 
-    def _add_cycles(self, originals: list[tuple[int, Row]], codes: dict[int, set[str]]) -> None:
+    def _add_cycles(self, originals: list[tuple[int, Row]], codes: dict[int, set[str]], kind: str) -> None:
+        changes = [(line, row) for line, row in originals if not _deletes(row)]
         brought = {row.get("oude_insz") for _, row in originals}
-        known = {key[0]: row["nieuwe_insz"] for key, row in self.state["insz_wijzigingen"].items() if key[0] in brought}
+        deleted = {row.get("oude_insz") for line, row in originals if _deletes(row) and not codes[line]}
+        known = {
+            number: row["nieuwe_insz"]
+            for (number,), row in self.state["insz_wijzigingen"].items()
+            if (number in brought if kind == "full" else number not in deleted)
+        }
         while True:
             follows = dict(known)
-            follows.update({row["oude_insz"]: row["nieuwe_insz"] for line, row in originals if not codes[line]})
-            found = [line for line, row in originals if "alias_cycle" not in codes[line] and _back(row, follows)]
+            follows.update({row["oude_insz"]: row["nieuwe_insz"] for line, row in changes if not codes[line]})
+            found = [line for line, row in changes if "alias_cycle" not in codes[line] and _back(row, follows)]
             if not found:
                 return
             for line in found:
@@ -145,18 +186,38 @@ def _back(row: Row, follows: Mapping[str | None, str | None]) -> bool:
     return False
 
 
-def _key(extract: str, row: Row) -> tuple[str | None, ...]:
+def _key(extract: str, row: Row) -> Key:
     return tuple(row.get(column) for column in KEYS[extract])
 
 
+def _deletes(row: Row) -> bool:
+    return row.get("verwijderd") == "true"
+
+
+def _originals(extract: str, rows: Sequence[Row], duplicates: set[int]) -> list[tuple[int, Row]]:
+    """The rows but for exact duplicates, whose lines are noted."""
+    seen, originals = set(), []
+    for line, row in enumerate(rows, start=1):
+        counts = KEYS[extract] if _deletes(row) else COLUMNS[extract]
+        content = (row.get("verwijderd"), *(row.get(column) for column in counts))
+        if content in seen:
+            duplicates.add(line)
+        else:
+            seen.add(content)
+            originals.append((line, row))
+    return originals
+
+
 def _own_codes(extract: str, row: Row) -> set[str]:
+    """Codes that the row breaks by itself; of a deletion only the key is judged."""
     codes = set()
-    if any(row.get(column) is None for column in REQUIRED[extract]):
+    judged = {column: row.get(column) for column in (KEYS[extract] if _deletes(row) else COLUMNS[extract])}
+    if any(column in judged and judged[column] is None for column in REQUIRED[extract]):
         codes.add("required_missing")
-    if BAD_DATE in row.values():
+    if BAD_DATE in judged.values() or row.get("verwijderd") not in (None, "true"):
         codes.add("type_invalid")
-    if any(row.get(column) == BAD_NUMBER for column in INSZ_COLUMNS):
+    if any(judged.get(column) == BAD_NUMBER for column in INSZ_COLUMNS):
         codes.add("insz_invalid")
-    if "begin" in COLUMNS[extract] and (row.get("begin"), row.get("einde")) == REVERSED:
+    if (judged.get("begin"), judged.get("einde")) == REVERSED:
         codes.add("period_reversed")
     return codes

@@ -43,6 +43,10 @@ class Taken:
         rows = pl.read_parquet(path)
         return {line: set(codes) for line, codes in rows.select("line_number", "rule_codes").iter_rows()}
 
+    def released(self, extract: str) -> set[tuple[str, int]]:
+        path = self.directory / "quarantine" / "released" / f"{extract}.parquet"
+        return set(pl.read_parquet(path).select("delivery_id", "line_number").iter_rows()) if path.exists() else set()
+
     @property
     def codes(self) -> dict[str, dict[int, set[str]]]:
         return {extract: found for extract in COLUMNS if (found := self.quarantined(extract))}
@@ -76,6 +80,7 @@ def take(
         Manifest(delivery_id, datetime(2017, 6, 30, 21, tzinfo=UTC), kind, True),
         DeliveredRows(texts, counts),
         known.directory / "validated" if known else None,
+        known.directory / "quarantine" if known else None,
         KEY.pseudonyms,
         limits,
         validated=directory / "validated",
@@ -257,7 +262,7 @@ def test_the_original_fields_are_kept(tmp_path: Path) -> None:
     take(tmp_path, tables)
     (row,) = pl.read_parquet(tmp_path / "quarantine" / "inbreuken.parquet").to_dicts()
     assert json.loads(row["row"]) == {column: tables["inbreuken"][0].get(column) for column in COLUMNS["inbreuken"]}
-    assert row["delivery_id"] == "d" and row["extract"] == "inbreuken" and row["released_by"] is None
+    assert row["delivery_id"] == "d" and row["extract"] == "inbreuken"
 
 
 def _registry_of(n: int, broken: int) -> dict[str, list[dict[str, Any]]]:
@@ -320,45 +325,70 @@ def _with_period(fields: dict[str, st.SearchStrategy[str | None]]) -> st.SearchS
     )
 
 
-_tables = st.fixed_dictionaries(
-    {
-        "personen": _rows(st.fixed_dictionaries({"insz": _number, "geboortedatum": _day})),
-        "insz_wijzigingen": _rows(
-            st.fixed_dictionaries({"oude_insz": _number, "nieuwe_insz": _number, "datum": st.just("2016-01-01")})
-        ),
-        "doelgroepen": _rows(_with_period({"insz": _number, "code": st.sampled_from(["JA", "NEE", None])})),
-        "contracten": _rows(
-            st.fixed_dictionaries({"contract_id": _ids("c"), "insz": _number, "datum_registratie": _day})
-        ),
-        "trajecten": _rows(
-            _with_period(
-                {"traject_id": _ids("t"), "insz": _number, "contract_id": _ids("c"), "type": st.just("TT_IBVP")}
-            )
-        ),
-        "trajectonderdelen": _rows(
-            _with_period({"onderdeel_id": _ids("o"), "traject_id": _ids("t"), "type": st.just("TO_OB_MO")})
-        ),
-    }
+_extracts: dict[str, st.SearchStrategy[Row]] = {
+    "personen": st.fixed_dictionaries({"insz": _number, "geboortedatum": _day}),
+    "insz_wijzigingen": st.fixed_dictionaries(
+        {"oude_insz": _number, "nieuwe_insz": _number, "datum": st.just("2016-01-01")}
+    ),
+    "doelgroepen": _with_period({"insz": _number, "code": st.sampled_from(["JA", "NEE", None])}),
+    "contracten": st.fixed_dictionaries({"contract_id": _ids("c"), "insz": _number, "datum_registratie": _day}),
+    "trajecten": _with_period(
+        {"traject_id": _ids("t"), "insz": _number, "contract_id": _ids("c"), "type": st.just("TT_IBVP")}
+    ),
+    "trajectonderdelen": _with_period(
+        {"onderdeel_id": _ids("o"), "traject_id": _ids("t"), "type": st.just("TO_OB_MO")}
+    ),
+}
+_full = st.fixed_dictionaries({extract: _rows(row) for extract, row in _extracts.items()})
+_marks = st.sampled_from([None, None, None, None, "true", "misschien"])
+_delta = st.fixed_dictionaries(
+    {},
+    optional={
+        extract: _rows(st.builds(lambda row, mark: {**row, "verwijderd": mark}, row, _marks))
+        for extract, row in _extracts.items()
+    },
 )
+_delivery = st.one_of(st.tuples(st.just("full"), _full), st.tuples(st.just("delta"), _delta))
+_history = st.builds(lambda first, rest: [("full", first), *rest], _full, st.lists(_delivery, max_size=3))
+History = list[tuple[str, dict[str, list[Row]]]]
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(deliveries=st.lists(_tables, min_size=1, max_size=3))
-def test_any_mixture_gives_exactly_the_expected_rows_and_codes(
-    tmp_path_factory: pytest.TempPathFactory, deliveries: list[dict[str, list[Row]]]
-) -> None:
+def _agrees_with_the_model(directory: Path, deliveries: History) -> None:
     model, known = Registry(), None
-    for n, tables in enumerate(deliveries):
-        expected = model.take_full(tables)
-        known = take(tmp_path_factory.mktemp("delivery"), tables, known, delivery_id=f"d{n}")
+    for n, (kind, tables) in enumerate(deliveries):
+        expected = model.take(f"d{n}", tables, kind)
+        known = take(directory / str(n), tables, known, delivery_id=f"d{n}", kind=kind)
         accounts = {account.extract: account for account in known.verdict.accounts}
         for extract in KEYS:
             assert known.quarantined(extract) == expected.codes[extract], extract
+            assert known.released(extract) == expected.released[extract], extract
+            assert _keys(known.state(extract), extract) == _model_keys(model, extract)
+        for extract in KEYS if kind == "full" else tables:
             account = accounts[extract]
             assert account.n_duplicates == len(expected.duplicates[extract])
             assert account.n_delivered == len(tables[extract])
             assert account.n_delivered == account.n_accepted + account.n_quarantined + account.n_duplicates
-            assert _keys(known.state(extract), extract) == _model_keys(model, extract)
+
+
+_quiet = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]}
+
+
+@settings(max_examples=15, **_quiet)
+@given(deliveries=_history)
+def test_any_mixture_gives_exactly_the_expected_rows_and_codes(
+    tmp_path_factory: pytest.TempPathFactory, deliveries: History
+) -> None:
+    _agrees_with_the_model(tmp_path_factory.mktemp("deliveries"), deliveries)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@settings(max_examples=1000, **_quiet)
+@given(deliveries=_history)
+def test_many_mixtures_give_exactly_the_expected_rows_and_codes(
+    tmp_path_factory: pytest.TempPathFactory, deliveries: History
+) -> None:
+    _agrees_with_the_model(tmp_path_factory.mktemp("deliveries"), deliveries)
 
 
 def _keys(state: pl.DataFrame, extract: str) -> list[tuple[str, ...]]:
