@@ -129,6 +129,12 @@ def test_a_field(tmp_path: Path, written: bytes, value: str | None) -> None:
     assert values(tmp_path, content, rows=2) == [("x", value, "y"), ("z", value, None)]
 
 
+def test_a_byte_order_mark_is_one_only_where_the_file_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_CHUNK", 1)  # every row begins a chunk
+    content = "\ufeffinsz;begin;einde\n\ufeffa;b;c\n\ufeffa;b;c\n".encode()
+    assert values(tmp_path, content, rows=2) == [("\ufeffa", "b", "c")] * 2
+
+
 def test_white_space_is_what_python_strips(tmp_path: Path) -> None:
     spaces = [chr(point) for point in range(0x11000) if chr(point).isspace() and chr(point) not in "\r\n"]
     assert len(spaces) > 20
