@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -182,7 +182,7 @@ def _parsed(content: bytes) -> _Text:
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if repeated := [key for key, n in Counter(key for key, _ in pairs).items() if n > 1]:
+    if repeated := _repeated(key for key, _ in pairs):
         raise ValueError(f"the key {_some(repeated)} stands twice in one object, so that it is unclear which one holds")
     return dict(pairs)
 
@@ -190,7 +190,7 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _check_extracts(manifest: Manifest) -> None:
     """Refuse files that do not add up to a delivery of tables, or of dossiers."""
     named = [file.extract for file in manifest.files]
-    if repeated := sorted({extract for extract in named if named.count(extract) > 1}):
+    if repeated := _repeated(named):
         raise _invalid(f"files lists {_some(repeated)} more than once. Deliver one file per extract.")
     if len({file.path for file in manifest.files}) < len(named):
         raise _invalid("files names one path for two extracts. Deliver one file per extract.")
@@ -213,6 +213,10 @@ def _check_extracts(manifest: Manifest) -> None:
             f"a full delivery lists every extract; {', '.join(missing)} is not there. Deliver it too, with 0 rows if "
             "the registry holds none.",
         )
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    return [name for name, n in Counter(names).items() if n > 1]
 
 
 def _some(names: Sequence[str]) -> str:
