@@ -56,8 +56,8 @@ _MISTAKES = {
         (
             "R2",
             "link to nothing not followed",
-            "tracks.contract_id is null",
-            "track_id not in (select track_id from named)",
+            "case when tracks.contract_id is null then numbers.person_no end",
+            "numbers.person_no",
         ),
         ("R7", "status without date", "coalesce(tracks.status_from, tracks.begun_on)", "tracks.status_from"),
     ],

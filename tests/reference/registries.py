@@ -185,6 +185,8 @@ class _Drawing:
             self._nt2_course(self.one(*numbers), self.day())
         for _ in range(self.how_many(2, 4, 3, 2)):
             self._test(self.one(*numbers))
+        if self.chance(0.2):
+            self._results_of_one_day(self.one(*numbers))
         for _ in range(self.how_many(3, 4, 2)):
             self._document(self.one(*numbers), contracts)
         if self.chance(0.1):
@@ -346,20 +348,56 @@ class _Drawing:
         if self.chance(0.3):
             self._enrol_again(number, kind, tested)
 
+    def _results_of_one_day(self, number: str) -> None:
+        """Ties in the order of R6: a decision, a test and a course of one component on the same day."""
+        day, kind = self.day(), self.one("MO", "NT2")
+        track_id = self.identifier("trajecten")
+        self.add("trajecten", traject_id=track_id, person_key=number, type=self.one(*_TRACKS), begin=day)
+        for _ in range(self.one(1, 2)):
+            self.add(
+                "trajectonderdelen",
+                onderdeel_id=self.identifier("trajectonderdelen"),
+                traject_id=track_id,
+                type="TO_OB_MO" if kind == "MO" else self.one("TO_A1", "TO_A2"),
+                begin=day,
+                besluit_code=self.one("VO", "NVO", "NVO"),
+                besluit_datum=day,
+            )
+        for _ in range(self.one(0, 1, 2)):
+            self._clear_test(number, kind, day, self.one("GESLAAGD", "NT_GESLAAGD", "NT_GESLAAGD"))
+        if kind == "NT2" and self.chance(0.5):
+            self.add(
+                "nt2_cursussen",
+                deelname_id=self.identifier("nt2_cursussen"),
+                person_key=number,
+                niveau=self.one("A1", "A2", None),
+                einde=day,
+                datum_inschrijving=day,
+                besluit=self.one("GESLAAGD", "NT_GESLAAGD"),
+            )
+
+    def _clear_test(self, number: str, kind: str, day: date, result: str) -> None:
+        identifier = self.identifier("afgelegde_testen")
+        level = None if kind == "MO" else self.one("A1", "A2", None)
+        self.add(
+            "afgelegde_testen",
+            test_id=identifier,
+            person_key=number,
+            type=kind,
+            datum=day,
+            niveau=level,
+            resultaat=result,
+        )
+
     def _enrol_again(self, number: str, kind: str, tested: date) -> None:
         """What rule 6 of R7 is about: an enrolment on or right after the day of a result, perhaps of a second one."""
+        if kind == "NIVEAU":
+            return
         enrolled = tested + timedelta(days=self.one(0, 1, 1))
         again = self._mo_course if kind == "MO" else self._nt2_course
         again(number, enrolled)
-        if self.chance(0.3):
-            self.add(
-                "afgelegde_testen",
-                test_id=self.identifier("afgelegde_testen"),
-                person_key=number,
-                type=kind,
-                datum=enrolled + timedelta(days=self.one(-1, 0, 0, 1)),
-                resultaat="NT_GESLAAGD",
-            )
+        if self.chance(0.6):
+            self._clear_test(number, kind, enrolled + timedelta(days=self.one(-1, 0, 0, 1)), "NT_GESLAAGD")
 
     # Documents
 
