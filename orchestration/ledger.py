@@ -75,6 +75,16 @@ class Entry(BaseModel):
         return self.changed_fingerprint or self.fingerprint
 
     @property
+    def refusal(self) -> tuple[str, str] | None:
+        """Code and detail if the directory as it lies there now is refused.
+
+        What was taken of it before still counts: ``taken_at`` tells.
+        """
+        if self.changed_fingerprint:
+            return "delivery_changed", DELIVERY_CHANGED
+        return (self.refusal_code, self.refusal_detail or "") if self.refusal_code else None
+
+    @property
     def order(self) -> tuple[datetime, str]:
         """Deliveries are taken in this order. Only entries of readable manifests have one."""
         if self.extracted_at is None:

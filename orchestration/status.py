@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestration.ledger import DELIVERY_CHANGED, Entry, Ledger
+from orchestration.ledger import Entry, Ledger
 from orchestration.publication import Release, current, needs_publication
 from orchestration.settings import Settings
 
@@ -65,7 +65,7 @@ class Status:
     def as_text(self) -> str:
         """For a terminal: deliveries with their rows, what was refused and why, the release served, the disk."""
         taken = [entry for entry in self.entries if entry.status == "taken"]
-        refused = [(entry, *refusal) for entry in self.entries if (refusal := _refusal(entry))]
+        refused = [(entry, *refusal) for entry in self.entries if (refusal := entry.refusal)]
         lines = [f"Deliveries taken: {len(taken)}"]
         lines += _table(
             ["delivery", "of", "kind", "delivered", "accepted", "quarantined", "duplicate"],
@@ -116,15 +116,8 @@ def totals(entry: Entry) -> dict[str, int]:
     return {count: sum(getattr(account, count) for account in entry.reconciliation) for count in _COUNTS}
 
 
-def _refusal(entry: Entry) -> tuple[str, str] | None:
-    """Code and detail if the directory as it lies there now is refused. What was taken of it before still counts."""
-    if entry.changed_fingerprint:
-        return "delivery_changed", DELIVERY_CHANGED
-    return (entry.refusal_code or "", entry.refusal_detail or "") if entry.status == "refused" else None
-
-
 def _delivery(entry: Entry) -> dict[str, Any]:
-    code, detail = _refusal(entry) or (None, None)
+    code, detail = entry.refusal or (None, None)
     latest = {"status": "refused" if code else "taken", "refusal_code": code, "refusal_detail": detail}
     return entry.model_dump(mode="json", include=_SHOWN) | latest | totals(entry)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 
 from orchestration.answer import record_definitions
-from orchestration.ledger import DELIVERY_CHANGED, Entry, Ledger
+from orchestration.ledger import Entry, Ledger
 from orchestration.publication import code_version
 from orchestration.quarantine import quarantine_query
 from orchestration.settings import Settings
@@ -111,15 +111,13 @@ def _tell_deliveries(connection: duckdb.DuckDBPyConnection, entries: list[Entry]
         "create or replace table registry.deliveries (delivery_id varchar, extracted_at timestamptz, kind varchar, "
         "synthetic boolean, taken_at timestamptz, status varchar, refusal_code varchar, refusal_detail varchar)"
     )
-    rows = [[e.delivery_id, e.extracted_at, e.kind, e.synthetic, e.taken_at, *_latest_status(e)] for e in entries]
+    rows = []
+    for entry in entries:
+        code, detail = entry.refusal or (None, None)
+        latest = "refused" if code else "taken"
+        told = [entry.delivery_id, entry.extracted_at, entry.kind, entry.synthetic, entry.taken_at]
+        rows.append([*told, latest, code, detail])
     connection.executemany("insert into registry.deliveries values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-
-
-def _latest_status(entry: Entry) -> tuple[str, str | None, str | None]:
-    """A delivery that was taken and lies there with other bytes now is refused; ``taken_at`` tells that it counts."""
-    if entry.changed_fingerprint:
-        return "refused", "delivery_changed", DELIVERY_CHANGED
-    return entry.status, entry.refusal_code, entry.refusal_detail
 
 
 def _tell_accounts(connection: duckdb.DuckDBPyConnection, taken: list[Entry]) -> None:
