@@ -110,11 +110,10 @@ def _run_night(settings: Settings, accept_volume: Sequence[str], *, debug: bool)
     from orchestration.dagster_home import prepare, retire_dead_runs
     from orchestration.definitions import JOB, build_definitions
     from orchestration.outcomes import outcomes_of
-    from orchestration.run_history import swift_history
 
     # Dagster reads its home from here; nothing else does.
     os.environ["DAGSTER_HOME"] = str(prepare(settings))
-    with swift_history(), DagsterInstance.get() as instance:
+    with DagsterInstance.get() as instance:
         retire_dead_runs(instance, settings)
         result = (
             build_definitions(settings)

@@ -7,6 +7,7 @@ its path, for whoever starts a Dagster process that reads it before it loads any
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,12 @@ compute_logs:
   module: dagster._core.storage.noop_compute_log_manager
   class: NoOpComputeLogManager
 
+event_log_storage:
+  module: orchestration.run_history
+  class: RunHistory
+  config:
+    base_dir: {history}
+
 retention:
   schedule:
     purge_after_days: 90
@@ -58,9 +65,10 @@ def prepare(settings: Settings) -> Path:
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
     configuration = home / "dagster.yaml"
-    if not configuration.exists() or configuration.read_text(encoding="utf-8") != CONFIGURATION:
+    text = CONFIGURATION.format(history=json.dumps(str(home / "history" / "runs")))
+    if not configuration.exists() or configuration.read_text(encoding="utf-8") != text:
         aside = configuration.with_suffix(".partial")
-        aside.write_text(CONFIGURATION, encoding="utf-8")
+        aside.write_text(text, encoding="utf-8")
         aside.replace(configuration)
     return home
 

@@ -17,7 +17,6 @@ from orchestration.dbt_assets import build_models
 from orchestration.deliveries import delivery_directories
 from orchestration.night_lock import night_lock
 from orchestration.progress import progress, reporter
-from orchestration.run_history import swift_history
 from orchestration.settings import Settings, load_settings
 
 JOB = "night"
@@ -34,7 +33,7 @@ _WHAT_TO_DO = {
 def night(_: dg.InitResourceContext) -> Iterator[Settings]:
     """The settings, and the certainty that no other night runs."""
     settings = load_settings()
-    with night_lock(settings), swift_history():
+    with night_lock(settings):
         yield settings
 
 
