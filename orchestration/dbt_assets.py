@@ -21,16 +21,29 @@ from orchestration.settings import Settings
 
 
 class Translator(DagsterDbtTranslator):
-    """The project as it stands; seeds, which belong to no dbt group, are shown where SQL begins."""
+    """The project as it stands, grouped so that the graph of groups reads from left to right."""
+
+    def __init__(self, manifest: Mapping[str, Any]) -> None:
+        super().__init__()
+        nodes = manifest["nodes"]
+        group = {node: nodes[node]["config"].get("group") for node in nodes}
+        self._after_facts: set[str] = set()
+        waiting = [node for node in nodes if group[node] == "facts"]
+        while waiting:
+            children = {child for child in manifest["child_map"][waiting.pop()] if group.get(child) == "intermediate"}
+            waiting += children - self._after_facts
+            self._after_facts |= children
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
-        """Group of a node: its dbt group."""
+        """Group of a node: its dbt group; marts for what lies between facts and marts, staging for seeds."""
+        if dbt_resource_props["unique_id"] in self._after_facts:
+            return "marts"
         return super().get_group_name(dbt_resource_props) or "staging"
 
 
 def build_models(project: Project) -> dg.AssetsDefinition:
     """The assets definition of all seeds and models: one step, whose selection dbt builds."""
-    translator = Translator()
+    translator = Translator(project.manifest)
     lineage = _lineage(project, translator)
 
     @dbt_assets(
@@ -155,5 +168,5 @@ def _described(spec: dg.AssetSpec, lineage: Mapping[dg.AssetKey, dg.TableColumnL
         spec = spec.merge_attributes(metadata={"dagster/column_lineage": lineage[spec.key]})
     return spec.replace_attributes(
         owners=list(spec.owners) or [DATA_ENGINEERING],
-        freshness_policy=MART_FRESHNESS if spec.group_name == "marts" else None,
+        freshness_policy=MART_FRESHNESS if spec.key.path[0] == "marts" else None,
     )
