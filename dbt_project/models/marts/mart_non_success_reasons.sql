@@ -36,5 +36,3 @@ select
     knowledge.known_on
 from reasons
 cross join {{ source('registry', 'knowledge') }} as knowledge
-order by
-    reasons.as_of_date, reasons.counting_unit, reasons.component, reasons.participation_type, reasons.reason

@@ -5,21 +5,56 @@ with dates as (
 
 ),
 
-cells as (
+status as (
 
     select
-        dates.as_of_date,
         strata.stratum_no,
         status.component,
         status.outcome,
-        count(*) as n_contracts
+        status.valid_from,
+        cast(status.valid_to + 1 as date) as valid_until
     from {{ ref('fct_trajectory_component_status') }} as status
     inner join {{ ref('int_contract_strata') }} as strata on status.contract_no = strata.contract_no
+
+),
+
+landing_dates as (
+
+    select days.day, min(dates.as_of_date) as as_of_date
+    from (select valid_from as day from status union select valid_until from status) as days
+    inner join dates on days.day <= dates.as_of_date
+    group by days.day
+
+),
+
+-- An interval counts from the first date on or after it until the first date after it; most lie between two dates.
+-- Equal ones are counted before they are spread over their dates: joining days by ranges is what costs here.
+spells as (
+
+    select
+        status.stratum_no,
+        status.component,
+        status.outcome,
+        begins.as_of_date as counted_from,
+        ends.as_of_date as counted_until,
+        count(*) as n_contracts
+    from status
+    inner join landing_dates as begins on status.valid_from = begins.day
+    left join landing_dates as ends on status.valid_until = ends.day
+    where ends.as_of_date is null or begins.as_of_date < ends.as_of_date
+    group by status.stratum_no, status.component, status.outcome, begins.as_of_date, ends.as_of_date
+
+),
+
+cells as (
+
+    select dates.as_of_date, spells.stratum_no, spells.component, spells.outcome, sum(spells.n_contracts) as n_contracts
+    from spells
     inner join dates
         on
-            dates.as_of_date >= status.valid_from
-            and (status.valid_to is null or dates.as_of_date <= status.valid_to)
-    group by dates.as_of_date, strata.stratum_no, status.component, status.outcome
+            spells.counted_from <= dates.as_of_date
+            and (spells.counted_until is null or dates.as_of_date < spells.counted_until)
+    group by dates.as_of_date, spells.stratum_no, spells.component, spells.outcome
 
 ),
 
@@ -49,4 +84,3 @@ select
 from cells
 inner join strata on cells.stratum_no = strata.stratum_no
 cross join {{ source('registry', 'knowledge') }} as knowledge
-order by cells.as_of_date, cells.stratum_no, cells.component, cells.outcome

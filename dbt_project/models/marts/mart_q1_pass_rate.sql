@@ -26,4 +26,3 @@ select
     knowledge.known_on
 from rates
 cross join {{ source('registry', 'knowledge') }} as knowledge
-order by rates.as_of_date, rates.counting_unit, rates.component

@@ -43,4 +43,3 @@ inner join voluntary
         and rates.counting_unit = voluntary.counting_unit
         and rates.component = voluntary.component
 cross join {{ source('registry', 'knowledge') }} as knowledge
-order by rates.as_of_date, rates.counting_unit, rates.component, rates.participation_type

@@ -34,4 +34,3 @@ select
     knowledge.known_on
 from measures
 cross join {{ source('registry', 'knowledge') }} as knowledge
-order by measures.as_of_date, measures.counting_unit, measures.participation_type

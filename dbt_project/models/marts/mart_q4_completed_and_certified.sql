@@ -44,4 +44,3 @@ select
     knowledge.known_on
 from cells
 cross join {{ source('registry', 'knowledge') }} as knowledge
-order by cells.as_of_date, cells.counting_unit, cells.participation_type
