@@ -121,9 +121,7 @@ def minimal_registry(n: int = 1) -> dict[str, list[dict[str, Any]]]:
 
 def combined(*registries: Tables) -> dict[str, list[dict[str, Any]]]:
     """Several registries in one, rows in the given order."""
-    return {
-        extract: [dict(row) for registry in registries for row in registry.get(extract, ())] for extract in COLUMNS
-    }
+    return {extract: [dict(row) for registry in registries for row in registry.get(extract, ())] for extract in COLUMNS}
 
 
 def text_of(value: Any) -> str:
