@@ -14,12 +14,12 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import dagster as dg
-import pyarrow.parquet as pq
 from pydantic import Field
 
 from orchestration import publication
 from orchestration.checks import rule_results, rule_specs
 from orchestration.failures import told_to_people
+from orchestration.history import changes_of
 from orchestration.intake import Outcome, take_waiting
 from orchestration.ledger import Entry, Ledger
 from orchestration.outcomes import DELIVERIES_KEY, observation
@@ -174,9 +174,10 @@ def _materialize(context: dg.AssetExecutionContext, settings: Settings, entry: E
         if extract == DOSSIERS.name or not has_dossiers:
             zones["landing"] = {"dagster/partition_row_count": account.n_delivered}
         if extract in EXTRACTS:
-            state = settings.validated / entry.delivery_id / f"{extract}.parquet"
+            changes = changes_of(settings.validated / entry.delivery_id, extract)
             zones["validated"] = {
-                "dagster/partition_row_count": pq.read_metadata(state).num_rows,
+                "dagster/partition_row_count": changes.n_versions,
+                "n_ended": changes.n_ended,
                 "n_accepted": account.n_accepted,
                 "n_quarantined": account.n_quarantined,
                 "n_duplicates": account.n_duplicates,

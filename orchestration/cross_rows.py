@@ -8,6 +8,7 @@ order in which extracts are judged (``validation.py``).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,7 @@ import duckdb
 import polars as pl
 
 import schemas
+from orchestration.history import ENDED_IN, ROW_NUMBER, ended_file, versions_file
 from orchestration.number_changes import NumberChanges
 from schemas import Extract
 
@@ -31,7 +33,7 @@ class CrossRows:
 
     Args:
         texts: the delivery's text Parquet per extract.
-        known: the validated Parquet per extract of the state before it; empty for the first delivery.
+        known: query of the state before it, per extract; empty for the first delivery.
         waiting: text Parquet of rows that wait for their parents, per extract that has any.
         pseudonymise: distinct numbers → 32 hex digits.
         is_delta: rows are changes and deletions rather than the whole registry.
@@ -41,7 +43,7 @@ class CrossRows:
     def __init__(
         self,
         texts: Mapping[str, Path],
-        known: Mapping[str, Path],
+        known: Mapping[str, str],
         waiting: Mapping[str, Path],
         pseudonymise: Pseudonymise,
         *,
@@ -56,10 +58,11 @@ class CrossRows:
         for name, path in texts.items():
             self._run(f"create view delivered_{name} as from read_parquet({_quoted(path)})")
         self._texts = texts
+        self._once_waiting = waiting
         for name, path in waiting.items():
             self._run(f"create view once_waiting_{name} as from read_parquet({_quoted(path)})")
-        for name, path in known.items():
-            self._run(f"create view known_{name} as from read_parquet({_quoted(path)})")
+        for name, query in known.items():
+            self._run(f"create view known_{name} as {query}")
         self._run("create table numbers (number varchar, person_key varchar, parent_state varchar)")
         self._run("create table current_keys (person_key varchar, current_key varchar)")
         self._run("create table person_states (person_key varchar, state varchar)")
@@ -128,27 +131,37 @@ class CrossRows:
             """)
             self._duckdb.unregister("met")
 
-    def follow_changes(self, changes: Path) -> None:
-        """From here on numbers are followed through these changes (validated Parquet of ``insz_wijzigingen``)."""
-        edges = self._frame(f'select old_person_key as "old", new_person_key as "new" from {_parquet(changes)}')
+    def follow_changes(self, changes: str) -> None:
+        """From here on numbers are followed through these changes (query of the state of ``insz_wijzigingen``)."""
+        edges = self._frame(f'select old_person_key as "old", new_person_key as "new" from ({changes})')
         self._duckdb.register("followed", NumberChanges(edges).current().to_arrow())
         self._run(
             "create or replace table current_keys as select number as person_key, current as current_key from followed"
         )
         self._duckdb.unregister("followed")
 
-    def settle_persons(self, persons: Path, quarantined: pl.DataFrame) -> None:
+    def settle_persons(self, persons: str, quarantined: pl.DataFrame) -> None:
         """From here on numbers stand for persons: present, quarantined or missing after following number changes.
 
         Args:
-            persons: validated Parquet of ``personen`` with this delivery.
+            persons: query of the state of ``personen`` with this delivery.
             quarantined: column ``person_key``, of the quarantined rows of ``personen``.
         """
         self._duckdb.register("held_back", quarantined.select("person_key").to_arrow())
+        named = ""
+        if self._is_delta:
+            # A few rows name few persons: the others need no standing.
+            self._meet_all_numbers()
+            named = """
+                where coalesce(current_keys.current_key, stated.person_key) in (
+                    select coalesce(current_keys.current_key, numbers.person_key)
+                    from numbers left join current_keys on numbers.person_key = current_keys.person_key
+                )
+            """
         self._run(f"""
             insert into person_states
             with stated as (
-                select person_key, true as is_present from {_parquet(persons)}
+                select person_key, true as is_present from ({persons})
                 union all
                 select person_key, false as is_present from held_back where person_key is not null
             )
@@ -157,6 +170,7 @@ class CrossRows:
                 case when bool_or(stated.is_present) then 'present' else 'quarantined' end as state
             from stated
             left join current_keys on stated.person_key = current_keys.person_key
+            {named}
             group by 1
         """)
         self._run("""
@@ -189,27 +203,27 @@ class CrossRows:
         self._duckdb.unregister("told")
         self._has_dossiers = True
 
-    def settle_parents(self, extract: Extract, validated: Path, quarantined: pl.DataFrame) -> None:
+    def settle_parents(self, extract: Extract, state: str, quarantined: pl.DataFrame) -> None:
         """From here on the keys of this extract stand as parents.
 
         Args:
-            validated: its Parquet with this delivery.
+            state: query of its state with this delivery.
             quarantined: its one key column, of the quarantined rows.
         """
         (key,) = extract.key
         self._duckdb.register("held_back", quarantined.select(key).to_arrow())
         self._run(f"""
-            create table parents_{extract.name} as
-            select {key} as parent, 'present' as state from {_parquet(validated)}
-            union all
-            select parent, 'quarantined' as state
-            from (
-                select {key} as parent from held_back where {key} is not null
-                except
-                select {key} as parent from {_parquet(validated)}
-            ) as only_quarantined
+            create table quarantined_{extract.name} as
+            select {key} as parent from held_back where {key} is not null except select {key} from ({state})
         """)
         self._duckdb.unregister("held_back")
+        # The few rows of a delta look their parents up; the rows of a full delivery share a table of all.
+        self._run(f"""
+            create {"view" if self._is_delta else "table"} parents_{extract.name} as
+            select {key} as parent, 'present' as state from ({state})
+            union all
+            select parent, 'quarantined' as state from quarantined_{extract.name}
+        """)
 
     def mark_cycles(self, sound: pl.DataFrame) -> None:
         """Find the number changes that lead back to where they begin.
@@ -335,21 +349,80 @@ class CrossRows:
             if batch.num_rows:
                 yield pl.DataFrame(pl.from_arrow(batch))
 
-    # -- what stays of the state before -----------------------------------------------------------------------------
+    # -- what becomes of the state before ---------------------------------------------------------------------------
 
-    def kept(self, query: str, **frames: pl.DataFrame) -> Iterator[pl.DataFrame]:
-        """Rows of the state before, by a query over ``known_<extract>`` and the given frames."""
-        for name, frame in frames.items():
-            self._duckdb.register(name, frame.to_arrow())
-        reader = self._duckdb.execute(query).to_arrow_reader(BATCH_ROWS)
-        for batch in reader:
-            yield pl.DataFrame(pl.from_arrow(batch))
-        for name in frames:
-            self._duckdb.unregister(name)
+    def rows_of(self, query: str, **frames: pl.DataFrame) -> Iterator[pl.DataFrame]:
+        """Rows of a query over ``known_<extract>`` and the given frames."""
+        with self._registered(frames):
+            reader = self._duckdb.execute(query).to_arrow_reader(BATCH_ROWS)
+            for batch in reader:
+                yield pl.DataFrame(pl.from_arrow(batch))
+
+    def write_changes(
+        self, extract: Extract, brought: Path, ceasing: str, into: Path, delivery_id: str, **frames: pl.DataFrame
+    ) -> None:
+        """Write what this delivery changes in the state of an extract (``history.py``); no change, no file.
+
+        A row that is brought as it is known already is no change.
+
+        Args:
+            brought: Parquet of the rows that this delivery puts into the state.
+            ceasing: query over ``known_<extract>`` and the given frames: rows that hold no longer unless brought again.
+            into: the delivery's directory.
+        """
+        columns = [name for name in schemas.validated_schema(extract) if name != schemas.DELIVERED_IN]
+        # A key has one row in the state, so two rows are the same if both of these are.
+        identity = f"hash({', '.join(_key(extract))}) as key_hash, hash({', '.join(columns)}) as row_hash"
+        rows = f"read_parquet({_quoted(brought)}, file_row_number = true)"
+        with self._registered(frames):
+            self._run(f"""
+                create or replace temp table ceasing as
+                select {schemas.DELIVERED_IN}, {ROW_NUMBER}, {identity} from ({ceasing})
+            """)
+        self._run(f"create or replace temp table brought as select file_row_number as place, {identity} from {rows}")
+        self._write(
+            f"""
+            select {", ".join(columns)}, {_quoted(delivery_id)} as {schemas.DELIVERED_IN}
+            from {rows}
+            where file_row_number in (select place from brought anti join ceasing using (key_hash, row_hash))
+            """,
+            versions_file(into, extract.name),
+        )
+        self._write(
+            f"select {schemas.DELIVERED_IN}, {ROW_NUMBER}, {_quoted(delivery_id)} as {ENDED_IN} "
+            "from ceasing anti join brought using (key_hash, row_hash)",
+            ended_file(into, extract.name),
+        )
+        self._run("drop table ceasing")
+        self._run("drop table brought")
 
     def count_known(self, extract: str) -> int:
         """Rows of the state before this delivery."""
         return self._count(f"known_{extract}") if extract in self._known else 0
+
+    def _meet_all_numbers(self) -> None:
+        for extract in schemas.EXTRACTS.values():
+            if extract.name in self._texts:
+                self.meet_numbers(extract)
+            if extract.name in self._once_waiting:
+                self.meet_numbers(extract, "once_waiting")
+
+    def _write(self, query: str, path: Path) -> None:
+        """Write the rows of a query, if there are any."""
+        path.parent.mkdir(exist_ok=True)
+        self._run(f"copy ({query}) to {_quoted(path)} (format parquet, compression zstd, compression_level 1)")
+        if not self._count(f"read_parquet({_quoted(path)})"):
+            path.unlink()
+
+    @contextmanager
+    def _registered(self, frames: Mapping[str, pl.DataFrame]) -> Iterator[None]:
+        for name, frame in frames.items():
+            self._duckdb.register(name, frame.to_arrow())
+        try:
+            yield
+        finally:
+            for name in frames:
+                self._duckdb.unregister(name)
 
     def _count(self, relation: str) -> int:
         (n,) = self._duckdb.execute(f"select count(*) from {relation}").fetchone()  # type: ignore[misc]
@@ -362,9 +435,9 @@ class CrossRows:
         self._duckdb.execute(statement)
 
 
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
+def _key(extract: Extract) -> list[str]:
+    return [schemas.PSEUDONYM_COLUMNS.get(column, column) for column in extract.key]
 
 
-def _parquet(path: Path) -> str:
-    return f"read_parquet({_quoted(path)})"
+def _quoted(value: object) -> str:
+    return "'" + str(value).replace("'", "''") + "'"

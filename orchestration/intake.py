@@ -173,7 +173,7 @@ class _Intake:
         verdict = validate(
             manifest,
             rows,
-            self._settings.validated / taken[-1].delivery_id if taken else None,
+            [self._settings.validated / entry.delivery_id for entry in taken],
             self._settings.quarantine / taken[-1].delivery_id if taken else None,
             key.pseudonyms,
             Limits(self._settings.max_quarantine_rate, self._settings.max_volume_drop, self._accept_volume),

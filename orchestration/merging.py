@@ -1,7 +1,7 @@
-"""Which rows of the state before a delivery stay as they were.
+"""Which rows of the state before a delivery hold no longer, and which stay.
 
 Here: that one question, as a query per kind of delivery over the relations of ``cross_rows.py``. Not here: the verdict
-on delivered rows, nor writing the state (``validation.py``).
+on delivered rows (``validation.py``), nor how a change is written (``history.py``).
 
 Relations used: ``known_<extract>`` (the state before), ``held_back`` (keys of this delivery's quarantined rows: what
 was known under them holds), ``touched`` (keys that it accepted), ``current_keys``, ``dossier_persons``.
@@ -17,14 +17,14 @@ from schemas import EXTRACTS, Extract
 _THROUGH = {"addenda": "contracten", "opschortingen": "contracten", "trajectonderdelen": "trajecten"}
 
 
-def kept_in_full(extract: Extract, key: Sequence[str]) -> str:
-    """A full delivery holds everything: of what it does not bring only held rows stay."""
-    return f"select * from known_{extract.name} semi join held_back using ({', '.join(key)})"
+def ceasing_in_full(extract: Extract, key: Sequence[str]) -> str:
+    """A full delivery holds everything: of what it does not bring again only held rows stay."""
+    return f"select * from known_{extract.name} anti join held_back using ({', '.join(key)})"
 
 
-def kept_in_delta(extract: Extract, key: Sequence[str]) -> str:
+def ceasing_in_delta(extract: Extract, key: Sequence[str]) -> str:
     """A delta says nothing of keys it does not bring."""
-    return f"select * from known_{extract.name} anti join touched using ({', '.join(key)})"
+    return f"select * from known_{extract.name} semi join touched using ({', '.join(key)})"
 
 
 def kept_beside_dossiers(extract: Extract, key: Sequence[str], *, is_delta: bool) -> str:

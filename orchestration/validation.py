@@ -8,7 +8,7 @@ Every delivered row ends up accepted, quarantined or an exact duplicate; the acc
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,9 +19,10 @@ import pyarrow.parquet as pq
 import schemas
 from orchestration.cross_rows import CrossRows
 from orchestration.dossiers import IS_DUPLICATE
+from orchestration.history import state_query, versions_file
 from orchestration.ledger import RowAccount
 from orchestration.manifest import Manifest, Refusal
-from orchestration.merging import kept_beside_dossiers, kept_in_delta, kept_in_full
+from orchestration.merging import ceasing_in_delta, ceasing_in_full, kept_beside_dossiers
 from orchestration.quarantine import QuarantineFile
 from orchestration.waiting import WaitingRows, waiting_files, write_released
 from schemas import EXTRACTS, Extract, insz
@@ -67,7 +68,7 @@ class Verdict:
 def validate(
     manifest: Manifest,
     delivered: DeliveredRows,
-    known: Path | None,
+    known: Sequence[Path],
     known_quarantine: Path | None,
     pseudonymise: Callable[[pl.Series], pl.Series],
     limits: Limits,
@@ -78,19 +79,20 @@ def validate(
     memory_limit: str,
     report: Callable[[str], None] = lambda message: None,
 ) -> Verdict:
-    """Judge every row of a delivery; write ``validated/<extract>.parquet`` (all fourteen) and ``quarantine/…``.
+    """Judge every row of a delivery; write into ``validated`` what it changes in the state, and its quarantine.
 
     Args:
-        known, known_quarantine: directories of the validated and of the quarantined rows of the delivery taken before,
-            None for the first.
+        known: directories in the validated zone of all deliveries taken before, in order; none for the first.
+        known_quarantine: directory in the quarantine of the delivery taken before, None for the first.
         validated, quarantine: directories to write, outside any zone that readers see.
+        spill: a folder for what does not fit into memory.
 
     Raises:
         Refusal: ``volume_dropped`` or ``quarantine_rate_exceeded``.
     """
     validated.mkdir(parents=True)
     quarantine.mkdir(parents=True, mode=0o700)
-    before = {name: known / f"{name}.parquet" for name in EXTRACTS} if known else {}
+    before = {name: state_query(known, name) for name in EXTRACTS} if known else {}
     # A full delivery holds everything: it ends all waiting.
     is_delta = manifest.kind == "delta"
     waiting = waiting_files(known_quarantine, list(EXTRACTS)) if known_quarantine and is_delta else {}
@@ -104,7 +106,9 @@ def validate(
         spill=spill,
     )
     try:
-        return _Validation(manifest, delivered, before, waiting, limits, cross, validated, quarantine, report).run()
+        return _Validation(
+            manifest, delivered, known, waiting, limits, cross, validated, quarantine, spill, report
+        ).run()
     finally:
         cross.close()
 
@@ -116,17 +120,18 @@ class _Validation:
         self,
         manifest: Manifest,
         delivered: DeliveredRows,
-        before: Mapping[str, Path],
+        known: Sequence[Path],
         waiting: Collection[str],
         limits: Limits,
         cross: CrossRows,
         validated: Path,
         quarantine: Path,
+        scratch: Path,
         report: Callable[[str], None],
     ) -> None:
-        self._manifest, self._delivered, self._before, self._waiting = manifest, delivered, before, waiting
+        self._manifest, self._delivered, self._known, self._waiting = manifest, delivered, known, waiting
         self._limits, self._cross, self._report = limits, cross, report
-        self._validated, self._quarantine = validated, quarantine
+        self._validated, self._quarantine, self._scratch = validated, quarantine, scratch
         self._context = schemas.DeliveryContext(
             manifest.date, synthetic=manifest.synthetic, delta=manifest.kind == "delta"
         )
@@ -143,36 +148,56 @@ class _Validation:
         self._judge_dossiers()
         held_back: dict[str, pl.DataFrame] = {}
         for name, extract in EXTRACTS.items():
-            target = self._validated / f"{name}.parquet"
+            held_back[name] = _no_keys(extract)
             if name in self._delivered.texts or name in self._waiting:
-                held_back[name] = self._judge(extract, target, duplicates.get(name, 0))
-            else:
-                held_back[name] = self._carry_over(extract, target)
+                held_back[name] = self._judge(extract, duplicates.get(name, 0))
+            elif not self._known:
+                _RowFile(versions_file(self._validated, name), extract).close()
             if name == "insz_wijzigingen":
-                self._cross.follow_changes(target)
-                self._cross.settle_persons(self._validated / "personen.parquet", held_back["personen"])
+                self._cross.follow_changes(self._state(name))
+                self._cross.settle_persons(self._state("personen"), held_back["personen"])
             elif name in _PARENTS:
-                self._cross.settle_parents(extract, target, held_back[name])
+                self._cross.settle_parents(extract, self._state(name), held_back[name])
         self._refuse_quarantine_rate()
         return self._verdict
 
-    def _judge(self, extract: Extract, target: Path, n_duplicates: int) -> pl.DataFrame:
-        """Judge the rows of one extract and write its state; return the keys of its quarantined rows."""
+    def _state(self, extract: str) -> str:
+        """The state of an extract with this delivery."""
+        return state_query([*self._known, self._validated], extract)
+
+    def _judge(self, extract: Extract, n_duplicates: int) -> pl.DataFrame:
+        """Judge the rows of one extract and write what changes; return the keys of its quarantined rows."""
         held_back, touched, waiting = [_no_keys(extract)], [_no_keys(extract)], WaitingRows(extract)
-        with _StateFile(target, extract) as state:
+        versions = versions_file(self._validated, extract.name)
+        brought = self._scratch / f"{extract.name}.parquet" if self._known else versions
+        with _RowFile(brought, extract) as rows:
             if extract.name in self._delivered.texts:
-                self._judge_delivered(extract, state, held_back, touched, waiting, n_duplicates)
+                self._judge_delivered(extract, rows, held_back, touched, waiting, n_duplicates)
             if extract.name in self._waiting:
-                self._judge_waiting(extract, state, touched, waiting)
+                self._judge_waiting(extract, rows, touched, waiting)
             waiting.write(self._quarantine, extract.name)
-            for rows in self._kept(extract, pl.concat(held_back), pl.concat(touched)):
-                state.add(rows)
-        return pl.concat(held_back)
+            keys = {"held_back": pl.concat(held_back), "touched": pl.concat(touched)}
+            if self._known and self._delivered.dossiers:
+                kept = kept_beside_dossiers(extract, _key_columns(extract), is_delta=self._is_delta)
+                for batch in self._cross.rows_of(kept, **keys):
+                    rows.add(batch)
+        if self._known:
+            ceasing = self._ceasing(extract)
+            self._cross.write_changes(extract, brought, ceasing, self._validated, self._manifest.delivery_id, **keys)
+            brought.unlink()
+        return keys["held_back"]
+
+    def _ceasing(self, extract: Extract) -> str:
+        """Which rows known before hold no longer, unless this delivery brings them again."""
+        if self._delivered.dossiers:
+            return f"from known_{extract.name}"
+        query = ceasing_in_delta if self._is_delta else ceasing_in_full
+        return query(extract, _key_columns(extract))
 
     def _judge_delivered(
         self,
         extract: Extract,
-        state: _StateFile,
+        rows: _RowFile,
         held_back: list[pl.DataFrame],
         touched: list[pl.DataFrame],
         waiting: WaitingRows,
@@ -199,12 +224,12 @@ class _Validation:
                 touched.append(_keys_of(extract, good))
             if self._is_delta:
                 good = good.filter(~pl.col(schemas.value_of(schemas.DELETED)).fill_null(value=False))
-            state.add(schemas.validated(extract, self._delivered_now(good)))
+            rows.add(schemas.validated(extract, self._delivered_now(good)))
         quarantined.close()
         self._account(extract.name, n_accepted, n_quarantined, n_duplicates, codes)
 
     def _judge_waiting(
-        self, extract: Extract, state: _StateFile, touched: list[pl.DataFrame], waiting: WaitingRows
+        self, extract: Extract, rows: _RowFile, touched: list[pl.DataFrame], waiting: WaitingRows
     ) -> None:
         """Rows that waited for their parents: accepted as of this delivery where these are there now."""
         candidates = self._cross.still_waiting(extract)
@@ -213,7 +238,7 @@ class _Validation:
         for batch in self._cross.batches(extract, "waiting"):
             good, _ = self._verdict_on(extract, batch)
             touched.append(_keys_of(extract, good))
-            state.add(schemas.validated(extract, self._delivered_now(good)))
+            rows.add(schemas.validated(extract, self._delivered_now(good)))
             released.append(candidates.join(good, on=schemas.LINE_NUMBER, how="semi"))
         freed = pl.concat(released)
         waiting.add_still(candidates.join(freed, on=schemas.LINE_NUMBER, how="anti"))
@@ -227,17 +252,6 @@ class _Validation:
         broken = rows.join(schemas.judge(extract, rows, self._context), on=schemas.LINE_NUMBER, how="inner")
         return rows.join(broken, on=schemas.LINE_NUMBER, how="anti"), broken
 
-    def _kept(self, extract: Extract, held_back: pl.DataFrame, touched: pl.DataFrame) -> Iterator[pl.DataFrame]:
-        """Rows of the state before that this delivery leaves as they were."""
-        if extract.name not in self._before:
-            return
-        key = _key_columns(extract)
-        if self._delivered.dossiers:
-            query = kept_beside_dossiers(extract, key, is_delta=self._is_delta)
-        else:
-            query = kept_in_delta(extract, key) if self._is_delta else kept_in_full(extract, key)
-        yield from self._cross.kept(query, held_back=held_back, touched=touched)
-
     def _delivered_now(self, rows: pl.DataFrame) -> pl.DataFrame:
         return rows.with_columns(pl.lit(self._manifest.delivery_id).alias(schemas.DELIVERED_IN))
 
@@ -248,15 +262,6 @@ class _Validation:
             good, _ = self._verdict_on(extract, batch)
             sound.append(good.select("line_number"))
         return pl.concat([pl.DataFrame(schema={"line_number": pl.Int64}), *sound])
-
-    def _carry_over(self, extract: Extract, target: Path) -> pl.DataFrame:
-        """An extract that this delivery does not bring stays as known."""
-        if extract.name in self._before:
-            # State files are never changed once written: the same file may serve two deliveries.
-            target.hardlink_to(self._before[extract.name])
-        else:
-            _StateFile(target, extract).close()
-        return _no_keys(extract)
 
     def _judge_dossiers(self) -> None:
         """Dossiers that could not be read are quarantined whole, and count as rows of the extract ``dossiers``."""
@@ -280,8 +285,8 @@ class _Validation:
 
         Of an unreadable dossier the file's name may still tell whose it is: what is known of that person then holds.
         """
-        if "insz_wijzigingen" in self._before:
-            self._cross.follow_changes(self._before["insz_wijzigingen"])
+        if self._known:
+            self._cross.follow_changes(state_query(self._known, "insz_wijzigingen"))
         named = pl.col("file_name").str.extract(r"([^/]*)\.[xX][mM][lL]$")
         is_number = insz.is_correct(insz.parsed(named), synthetic=self._manifest.synthetic)
         told = dossiers.select(
@@ -353,8 +358,8 @@ class _Validation:
             )
 
 
-class _StateFile:
-    """The state of one extract, written batch by batch."""
+class _RowFile:
+    """Validated rows of one extract, written batch by batch."""
 
     def __init__(self, path: Path, extract: Extract) -> None:
         empty = pl.DataFrame(schema=schemas.validated_schema(extract))
@@ -369,7 +374,7 @@ class _StateFile:
     def close(self) -> None:
         self._writer.close()
 
-    def __enter__(self) -> _StateFile:
+    def __enter__(self) -> _RowFile:
         return self
 
     def __exit__(self, *_: object) -> None:

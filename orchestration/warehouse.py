@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 
 from orchestration.answer import record_definitions
+from orchestration.history import history_query, state_query
 from orchestration.ledger import Entry, Ledger
 from orchestration.publication import code_version
 from orchestration.quarantine import quarantine_query
@@ -60,10 +61,11 @@ def prepare(settings: Settings, *, keep: bool = False) -> Path:
         shutil.copyfile(settings.warehouse, path)
     with duckdb.connect(str(path)) as connection:
         connection.execute("create schema if not exists registry")
-        state = settings.validated / taken[-1].delivery_id
+        connection.execute("create schema if not exists history")
+        directories = [settings.validated / entry.delivery_id for entry in taken]
         for name in EXTRACTS:
-            source = str(state / f"{name}.parquet").replace("'", "''")
-            connection.execute(f"create or replace view registry.{name} as from read_parquet('{source}')")
+            connection.execute(f"create or replace view registry.{name} as {state_query(directories, name)}")
+            connection.execute(f"create or replace view history.{name} as {history_query(directories, name)}")
         _tell_deliveries(connection, ledger.entries())
         _tell_accounts(connection, taken)
         rows = quarantine_query(settings.quarantine, [entry.delivery_id for entry in taken])

@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import schemas
+from orchestration.history import ROW_NUMBER, state_query
 from orchestration.manifest import Manifest, Refusal
 from orchestration.pseudonyms import Key
 from orchestration.validation import DeliveredRows, Limits, Verdict, validate
@@ -32,9 +34,15 @@ class Taken:
 
     verdict: Verdict
     directory: Path
+    before: tuple[Path, ...] = ()
+
+    @property
+    def validated(self) -> tuple[Path, ...]:
+        """Directories of this delivery and those before it."""
+        return (*self.before, self.directory / "validated")
 
     def state(self, extract: str) -> pl.DataFrame:
-        return pl.read_parquet(self.directory / "validated" / f"{extract}.parquet")
+        return duckdb.sql(state_query(self.validated, extract)).pl().drop(ROW_NUMBER)
 
     def quarantined(self, extract: str) -> dict[int, set[str]]:
         path = self.directory / "quarantine" / f"{extract}.parquet"
@@ -79,7 +87,7 @@ def take(
     verdict = validate(
         Manifest(delivery_id, datetime(2017, 6, 30, 21, tzinfo=UTC), kind, True),
         DeliveredRows(texts, counts),
-        known.directory / "validated" if known else None,
+        known.validated if known else (),
         known.directory / "quarantine" if known else None,
         KEY.pseudonyms,
         limits,
@@ -88,7 +96,7 @@ def take(
         spill=directory / "spill",
         memory_limit="200MB",
     )
-    return Taken(verdict, directory)
+    return Taken(verdict, directory, known.validated if known else ())
 
 
 def changed(row: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
@@ -222,7 +230,8 @@ def test_a_quarantined_row_leaves_the_row_known_before(tmp_path: Path) -> None:
     assert state["C2"]["delivered_in"] == "two" and state["C2"]["type"] == "IC11G"
 
     repaired = take(tmp_path / "3", tables, second, delivery_id="three")
-    assert repaired.codes == {} and set(repaired.state("contracten")["delivered_in"]) == {"three"}
+    state = {row["contract_id"]: row for row in repaired.state("contracten").to_dicts()}
+    assert repaired.codes == {} and (state["C1"]["delivered_in"], state["C2"]["delivered_in"]) == ("one", "three")
 
 
 def test_what_a_full_delivery_does_not_hold_is_deleted(tmp_path: Path) -> None:

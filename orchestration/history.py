@@ -1,0 +1,101 @@
+"""What was known of every extract, from which delivery to which.
+
+Here: how versions of rows lie on disk and the queries that read a state or the whole history from them. Not here: which
+rows a delivery brings or ends (``validation.py``, ``merging.py``), or any meaning of a row (dbt).
+
+A delivery's directory in the validated zone holds what changed with it, and nothing else:
+
+* ``<extract>.parquet``: versions of rows that are known from this delivery on (``delivered_in``);
+* ``ended/<extract>.parquet``: versions known until then, by the delivery that brought them and their place in its file
+  (``ended_in``: the delivery of the directory).
+
+No change, no file; only the first delivery has a file for every extract. So storage grows with what changes. Files are
+never changed once their delivery is committed, and the state with any delivery can be read at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+ROW_NUMBER = "row_number"
+"""Place of a version in its file, from 0."""
+ENDED_IN = "ended_in"
+"""The delivery with which a version ceased to be known."""
+
+
+def versions_file(directory: Path, extract: str) -> Path:
+    """Versions that are known from the delivery of this directory on."""
+    return directory / f"{extract}.parquet"
+
+
+def ended_file(directory: Path, extract: str) -> Path:
+    """Versions known until the delivery of this directory."""
+    return directory / "ended" / f"{extract}.parquet"
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What one delivery changed in the state of one extract: versions that begin with it, and that end."""
+
+    n_versions: int
+    n_ended: int
+
+
+def changes_of(directory: Path, extract: str) -> Changes:
+    """Count them, without reading a row."""
+    files = versions_file(directory, extract), ended_file(directory, extract)
+    return Changes(*(pq.read_metadata(path).num_rows if path.exists() else 0 for path in files))
+
+
+def state_query(directories: Sequence[Path], extract: str) -> str:
+    """The rows known with the last of these deliveries: columns of ``schemas.validated_schema`` and ``ROW_NUMBER``.
+
+    Args:
+        directories: of all deliveries up to that one, in the order in which they were taken; at least one.
+    """
+    versions = _versions(directories, extract)
+    ended = _existing(ended_file(directory, extract) for directory in directories)
+    if not ended:
+        return versions
+    return (
+        f"select versions.* from ({versions}) as versions "
+        f"anti join read_parquet({ended}) as ended using (delivered_in, {ROW_NUMBER})"
+    )
+
+
+def history_query(directories: Sequence[Path], extract: str) -> str:
+    """Every version ever known up to the last of these deliveries, with ``known_from`` and ``known_until``.
+
+    Both are deliveries; a version is known with the first and no longer with the second, which is empty where it holds.
+    """
+    columns = f"select versions.* exclude (delivered_in, {ROW_NUMBER}), versions.delivered_in as known_from"
+    versions = _versions(directories, extract)
+    endings = _existing(ended_file(directory, extract) for directory in directories)
+    if not endings:
+        return f"{columns}, cast(null as varchar) as known_until from ({versions}) as versions"
+    return (
+        f"{columns}, ended.{ENDED_IN} as known_until from ({versions}) as versions "
+        f"left join read_parquet({endings}) as ended using (delivered_in, {ROW_NUMBER})"
+    )
+
+
+def _versions(directories: Sequence[Path], extract: str) -> str:
+    files = _existing(versions_file(directory, extract) for directory in directories)
+    return (
+        f"select * exclude (file_row_number), file_row_number as {ROW_NUMBER} "
+        f"from read_parquet({files}, file_row_number = true)"
+    )
+
+
+def _existing(paths: Iterable[Path]) -> str:
+    """A list of those files that are there, as SQL has it; empty text where none is."""
+    files = [_text(path) for path in paths if path.exists()]
+    return f"[{', '.join(files)}]" if files else ""
+
+
+def _text(value: object) -> str:
+    return "'" + str(value).replace("'", "''") + "'"
