@@ -1,4 +1,4 @@
-{# Where the engines' integers differ. sqlfluff cannot follow a dispatch: its stand-ins are in pyproject.toml. #}
+{# Where the engines' integers differ. sqlfluff cannot follow a dispatch: its stand-ins are in .sqlfluff. #}
 
 {# Products of two counts outgrow 64 bits. #}
 {% macro wide_int(integer) %}{{ return(adapter.dispatch('wide_int', 'kbi')(integer)) }}{% endmacro %}

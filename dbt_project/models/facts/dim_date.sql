@@ -1,8 +1,8 @@
 -- One row per day, without gaps, over every year a date in the registry may fall in.
 with days as (
 
-    select cast(cast('1900-01-01' as date) + cast(numbers.range as integer) as date) as date_day
-    from range(0, 73414) as numbers
+    select cast(cast('1900-01-01' as date) + cast(numbers.day_no as integer) as date) as date_day
+    from range(0, 73414) as numbers (day_no)
 
 )
 

@@ -39,10 +39,8 @@ with contracts as (
 
 select
     contracts.*,
-    cast(
-        dense_rank() over (
-            order by
-                regime_code, cohort_quarter, participation_type, sex, age_group, nationality_group, region, agency_kbo
-        ) as integer
-    ) as stratum_no
+    {{ stable_number([
+        'regime_code', 'cohort_quarter', 'participation_type', 'sex', 'age_group', 'nationality_group', 'region',
+        'agency_kbo',
+    ]) }} as stratum_no
 from contracts

@@ -25,7 +25,7 @@ ordered as (
 )
 
 select
-    cast(row_number() over (order by ordered.contract_id) as bigint) as contract_no,
+    {{ stable_number(['ordered.contract_id']) }} as contract_no,
     ordered.contract_id,
     ordered.person_no,
     ordered.signed_on,

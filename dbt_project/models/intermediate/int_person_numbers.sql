@@ -8,7 +8,14 @@ number_changes as (
 
 ),
 
--- A number is replaced at most once, so a chain never forks; validation keeps cycles out.
+limits as (
+
+    select count(*) as n_changes from number_changes
+
+),
+
+-- A number is replaced at most once, so a chain never forks. Validation keeps cycles out; should one slip in, a chain
+-- ends where it began, or after as many steps as there are changes.
 chains as (
 
     select old_person_key as person_key_delivered, new_person_key as current_key, 1 as steps
@@ -19,6 +26,8 @@ chains as (
     select chains.person_key_delivered, number_changes.new_person_key, chains.steps + 1
     from chains
     inner join number_changes on chains.current_key = number_changes.old_person_key
+    cross join limits
+    where chains.current_key <> chains.person_key_delivered and chains.steps < limits.n_changes
 
 ),
 
@@ -60,5 +69,5 @@ select
     person_key_delivered,
     person_key,
     cast(steps as integer) as steps,
-    cast(dense_rank() over (order by person_key) as bigint) as person_no
+    {{ stable_number(['person_key']) }} as person_no
 from resolved

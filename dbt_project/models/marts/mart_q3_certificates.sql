@@ -17,13 +17,12 @@ measures as (
         as_of_date,
         counting_unit,
         participation_type,
-        {%- for column, measure in [
-            ('n_population', 'population'), ('n_certified', 'certified'), ('n_certificates', 'certificate'),
-            ('n_evc', 'evc'), ('n_effort_statements', 'effort_statement'),
-            ('n_certificates_any_regime', 'any_regime'),
-        ] %}
-        cast(sum(n) filter (where measure = '{{ measure }}') as bigint) as {{ column }}{{ "," if not loop.last }}
-        {%- endfor %}
+        cast(sum(n) filter (where measure = 'population') as bigint) as n_population,
+        cast(sum(n) filter (where measure = 'certified') as bigint) as n_certified,
+        cast(sum(n) filter (where measure = 'certificate') as bigint) as n_certificates,
+        cast(sum(n) filter (where measure = 'evc') as bigint) as n_evc,
+        cast(sum(n) filter (where measure = 'effort_statement') as bigint) as n_effort_statements,
+        cast(sum(n) filter (where measure = 'any_regime') as bigint) as n_certificates_any_regime
     from totals
     group by as_of_date, counting_unit, participation_type
 

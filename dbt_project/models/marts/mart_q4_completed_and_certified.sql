@@ -20,14 +20,10 @@ cells as (
         counting_unit,
         participation_type,
         cast(sum(n) as bigint) as n_completed_evaluated,
-        {%- for cell, condition in [
-            ('certified_passed', "is_certified and failed_components = 'none'"),
-            ('uncertified_passed', "not is_certified and failed_components = 'none'"),
-            ('uncertified_failed', "not is_certified and failed_components <> 'none'"),
-            ('certified_failed', "is_certified and failed_components <> 'none'"),
-        ] %}
-        cast(sum(n) filter (where {{ condition }}) as bigint) as n_{{ cell }}{{ "," if not loop.last }}
-        {%- endfor %}
+        cast(sum(n) filter (where is_certified and failed_components = 'none') as bigint) as n_certified_passed,
+        cast(sum(n) filter (where not is_certified and failed_components = 'none') as bigint) as n_uncertified_passed,
+        cast(sum(n) filter (where not is_certified and failed_components <> 'none') as bigint) as n_uncertified_failed,
+        cast(sum(n) filter (where is_certified and failed_components <> 'none') as bigint) as n_certified_failed
     from totals
     group by as_of_date, counting_unit, participation_type
 
