@@ -205,6 +205,18 @@ def status(output: str) -> None:
 
 
 @main.command()
+def summary() -> None:
+    """Print the answer of 2016 and of now, where every row went, and where to look further."""
+    from orchestration.answer import AnswerError
+    from orchestration.summary import summary as summary_of
+
+    try:
+        click.echo(summary_of(load_settings()))
+    except AnswerError as error:
+        _fail(str(error), FAILED)
+
+
+@main.command()
 def prepare() -> None:
     """Make Dagster's home in KBI_DATA and print it: before starting Dagster yourself."""
     from orchestration.dagster_home import prepare as prepare_home

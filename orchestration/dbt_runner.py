@@ -101,7 +101,7 @@ def _compile(settings: Settings, directory: Path) -> None:
     # Without introspection nothing is asked of a warehouse, so there need not be one yet.
     _invoke(settings, ["compile", "--no-introspect", "--no-populate-cache"])
     directory.mkdir(exist_ok=True)
-    shutil.copyfile(_target(settings) / "manifest.json", directory / "manifest.json")
+    shutil.copyfile(settings.dbt_target / "manifest.json", directory / "manifest.json")
     manifest = json.loads((directory / "manifest.json").read_bytes())
     (directory / "lineage.json").write_text(json.dumps(column_lineage(manifest, DBT_PROJECT)))
 
@@ -147,7 +147,7 @@ def _invoke(settings: Settings, arguments: list[str], callback: Callable[[Any], 
     folders = {
         "--project-dir": DBT_PROJECT,
         "--profiles-dir": DBT_PROJECT,
-        "--target-path": _target(settings),
+        "--target-path": settings.dbt_target,
         "--log-path": settings.data / "dbt" / "logs",
     }
     quiet = ["--log-level", "none", "--log-level-file", "none"]
@@ -160,10 +160,6 @@ def _invoke(settings: Settings, arguments: list[str], callback: Callable[[Any], 
     if outcome.exception:
         raise DbtFailed(f"dbt {arguments[0]}: {outcome.exception}")
     return outcome.result
-
-
-def _target(settings: Settings) -> Path:
-    return settings.data / "dbt" / "target"
 
 
 @contextmanager

@@ -96,6 +96,14 @@ class Entry(BaseModel):
         """The date of the delivery: the calendar date of ``extracted_at`` in Brussels."""
         return self.order[0].astimezone(BRUSSELS).date()
 
+    def is_known_on(self, day: date) -> bool:
+        """Whether it exists for a state of knowledge: it is dated up to the end of that day."""
+        try:
+            return self.extracted_at is not None and self.date <= day
+        except OverflowError:
+            # Refused for a time at the very edge of the calendar, which Brussels puts beyond it.
+            return False
+
 
 class Ledger:
     """The entries in one directory; absent directory = no delivery yet."""
@@ -103,15 +111,25 @@ class Ledger:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def entries(self) -> list[Entry]:
-        """Latest status of every delivery directory ever seen, taken ones first in their order, then by name."""
+    def entries(self, known_on: date | None = None) -> list[Entry]:
+        """Latest status of every delivery directory ever seen, taken ones first in their order, then by name.
+
+        Args:
+            known_on: only deliveries dated up to the end of this day. One whose manifest tells no time has no date.
+        """
         entries = [Entry.model_validate_json(path.read_bytes()) for path in sorted(self._directory.glob("*.json"))]
+        if known_on:
+            entries = [entry for entry in entries if entry.is_known_on(known_on)]
         taken = sorted((entry for entry in entries if entry.status == "taken"), key=lambda entry: entry.order)
         return taken + sorted((e for e in entries if e.status != "taken"), key=lambda entry: entry.delivery_id)
 
-    def taken(self) -> list[Entry]:
-        """The deliveries that make up the warehouse's knowledge, in the order in which they were taken."""
-        return [entry for entry in self.entries() if entry.status == "taken"]
+    def taken(self, known_on: date | None = None) -> list[Entry]:
+        """The deliveries that make up the warehouse's knowledge, in the order in which they were taken.
+
+        Args:
+            known_on: what it knew at the end of this day: only deliveries dated up to then.
+        """
+        return [entry for entry in self.entries(known_on) if entry.status == "taken"]
 
     def of(self, delivery_id: str) -> Entry | None:
         """The latest status of one delivery directory."""

@@ -78,6 +78,11 @@ class Settings(BaseSettings):
         return self.data / "warehouse.duckdb"
 
     @property
+    def dbt_target(self) -> Path:
+        """dbt's own files of the build that runs; two builds at once need one each."""
+        return self.data / "dbt" / "target"
+
+    @property
     def published(self) -> Path:
         """Releases, and ``current`` pointing at the one being served."""
         return self.data / "published"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -31,24 +32,28 @@ def build_file(settings: Settings) -> Path:
     return settings.work / "build" / settings.warehouse.name
 
 
-def needs_build(settings: Settings) -> bool:
-    """Whether the warehouse differs from what the ledger and the code would give now."""
+def needs_build(settings: Settings, known_on: date | None = None) -> bool:
+    """Whether the warehouse differs from what the ledger and the code would give now.
+
+    ``known_on``: from the deliveries dated up to this day alone.
+    """
     ledger = Ledger(settings.ledger)
-    if not ledger.taken():
+    if not ledger.taken(known_on):
         return False
-    return not settings.warehouse.exists() or _recorded_stamp(settings.warehouse) != _stamp(ledger.entries())
+    return not settings.warehouse.exists() or _recorded_stamp(settings.warehouse) != _stamp(ledger.entries(known_on))
 
 
-def prepare(settings: Settings, *, keep: bool = False) -> Path:
+def prepare(settings: Settings, *, keep: bool = False, known_on: date | None = None) -> Path:
     """Make the build file with schema `registry` and return it.
 
     ``keep``: begin with a copy of the present warehouse, for building only some of its models again.
+    ``known_on``: as if no delivery dated after this day existed.
 
     Raises:
         NothingTaken: there is no taken delivery.
     """
-    ledger = Ledger(settings.ledger)
-    taken = ledger.taken()
+    entries = Ledger(settings.ledger).entries(known_on)
+    taken = [entry for entry in entries if entry.status == "taken"]
     if not taken:
         raise NothingTaken(
             f"No delivery was taken yet. Put one into {settings.landing} and run `kbi night`, or materialize the "
@@ -66,7 +71,7 @@ def prepare(settings: Settings, *, keep: bool = False) -> Path:
         for name in EXTRACTS:
             connection.execute(f"create or replace view registry.{name} as {state_query(directories, name)}")
             connection.execute(f"create or replace view history.{name} as {history_query(directories, name)}")
-        _tell_deliveries(connection, ledger.entries())
+        _tell_deliveries(connection, entries)
         _tell_accounts(connection, taken)
         rows = quarantine_query(settings.quarantine, [entry.delivery_id for entry in taken])
         connection.execute(f"create or replace view registry.quarantined_rows as {rows}")
@@ -75,9 +80,7 @@ def prepare(settings: Settings, *, keep: bool = False) -> Path:
             "select ?::date as known_on, ?::varchar as last_delivery_id, ?::boolean as synthetic",
             [taken[-1].date, taken[-1].delivery_id, taken[-1].synthetic],
         )
-        connection.execute(
-            "create or replace table registry.build as select ?::varchar as stamp", [_stamp(ledger.entries())]
-        )
+        connection.execute("create or replace table registry.build as select ?::varchar as stamp", [_stamp(entries)])
     return path
 
 
