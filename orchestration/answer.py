@@ -47,12 +47,14 @@ class Answer:
     """The rows of the six marts for one day.
 
     ``marts``: mart → its rows in the order of its grain, as column → value (rates are Decimal with six decimals).
+    ``n_later``: deliveries after ``known_on`` that are left out, because an earlier state of knowledge was asked for.
     """
 
     as_of_date: date
     known_on: date
     synthetic: bool
     marts: Mapping[str, tuple[Mapping[str, Any], ...]]
+    n_later: int = 0
 
     def rows(self, mart: str, **where: str) -> list[Mapping[str, Any]]:
         """The rows of a mart in which the given columns hold the given values."""

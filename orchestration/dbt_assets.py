@@ -141,13 +141,8 @@ def _check_result(key: dg.AssetCheckKey, result: NodeResult) -> dg.AssetCheckRes
 
 
 def _what_broke(broken: list[NodeResult]) -> str:
-    lines = []
-    for result in broken:
-        is_test = result.resource_type == "test" and result.status == "fail"
-        lines.append(
-            f"{result.name}: {result.failures:,} violations" if is_test else f"{result.name}: {result.message}"
-        )
-    return "The warehouse was not replaced and nothing was published, for this broke:\n" + "\n".join(lines)
+    lines = ["The warehouse was not replaced and nothing was published, for this broke:", *map(str, broken)]
+    return "\n".join(lines)
 
 
 def _lineage(project: Project, translator: Translator) -> dict[dg.AssetKey, dg.TableColumnLineage]:

@@ -65,6 +65,10 @@ class NodeResult:
         """Whether the warehouse may not be used because of it."""
         return self.status in ("fail", "error")
 
+    def __str__(self) -> str:
+        is_test = self.resource_type == "test" and self.status == "fail"
+        return f"{self.name}: " + (f"{self.failures:,} violations" if is_test else str(self.message))
+
 
 def compiled_project(settings: Settings) -> Project:
     """The project as compiled in ``KBI_DATA/dbt``; compiled first where its files or dbt changed since.

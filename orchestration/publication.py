@@ -18,7 +18,7 @@ import re
 import shutil
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
 from importlib.metadata import version
@@ -28,6 +28,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+from filelock import FileLock
 from pyarrow.csv import WriteOptions, write_csv
 
 from orchestration.ledger import Entry, Ledger
@@ -64,8 +65,16 @@ _ASIDE = ".partial"
 _CSV_BATCH = 1 << 16
 
 
+Inputs = tuple[list[dict[str, Any]], str]
+"""What a release is made of: deliveries, as its manifest lists them, and the version of the code."""
+
+
 class PublicationError(Exception):
     """The warehouse is not in a state to be published. What was published stays as it is."""
+
+
+class UnknownRelease(Exception):
+    """No release has this name; the message lists those there are."""
 
 
 @dataclass(frozen=True)
@@ -92,10 +101,15 @@ def current(settings: Settings) -> Release | None:
 
 
 def needs_publication(settings: Settings) -> bool:
-    """Whether the deliveries taken, or the code, differ from those of the release being served."""
-    taken = _deliveries(Ledger(settings.ledger).taken())
+    """Whether the deliveries taken, or the code, differ from those of the release being served.
+
+    After a rollback: from those there were at that moment.
+    """
+    inputs = _inputs(settings)
     served = current(settings)
-    return bool(taken) and (served is None or _inputs_of(served.manifest) != (taken, code_version()))
+    if not inputs[0] or (served and _inputs_of(served.manifest) == inputs):
+        return False
+    return not _is_held(settings, inputs)
 
 
 def code_version(root: Path = PROJECT_ROOT) -> str:
@@ -122,22 +136,50 @@ def publish(settings: Settings) -> Release:
     """Publish the marts of the warehouse as it is now, and serve them. The caller has seen its checks pass.
 
     Publishing the same deliveries by the same code again gives the same release: a night killed at any point of this
-    leaves the previous release served, and the next night completes it.
+    leaves the previous release served, and the next night completes it. While a rollback holds, nothing is published
+    and the release being served is returned.
 
     Raises:
         PublicationError: the warehouse lacks a mart or holds an empty one, is not of the deliveries in the ledger, or
             what was written does not agree with it.
     """
-    deliveries = _deliveries(Ledger(settings.ledger).taken())
-    inputs = deliveries, code_version()
+    inputs = _inputs(settings)
+    release = None if _is_held(settings, inputs) else write_release(settings)
+    with _serving(settings):
+        # Asked again: it may have been rolled back while the release was written.
+        if release is None or _is_held(settings, inputs):
+            return current(settings)
+        _serve(settings, release)
+        _marker(settings).unlink(missing_ok=True)
+    return release
+
+
+def write_release(settings: Settings, known_on: date | None = None) -> Release:
+    """Write a release of the warehouse as it is now, if there is none yet, and serve nothing.
+
+    ``known_on``: the warehouse is of the deliveries dated up to this day.
+
+    Raises:
+        PublicationError: as ``publish``.
+    """
+    inputs = _inputs(settings, known_on)
     settings.published.mkdir(parents=True, exist_ok=True)
-    release = next((r for r in _releases(settings) if _inputs_of(r.manifest) == inputs), None)
+    release = release_of(settings, known_on)
     if release is None:
         aside = settings.published / _ASIDE
         shutil.rmtree(aside, ignore_errors=True)
         release = _write(settings, aside, *inputs)
-    _serve(settings, release)
     return release
+
+
+def release_of(settings: Settings, known_on: date | None = None) -> Release | None:
+    """The release that was made of the deliveries taken by the code as it is now, if there is one."""
+    inputs = _inputs(settings, known_on)
+    return next((release for release in releases(settings) if _inputs_of(release.manifest) == inputs), None)
+
+
+def _inputs(settings: Settings, known_on: date | None = None) -> Inputs:
+    return _deliveries(Ledger(settings.ledger).taken(known_on)), code_version()
 
 
 def _deliveries(taken: Iterable[Entry]) -> list[dict[str, Any]]:
@@ -146,11 +188,16 @@ def _deliveries(taken: Iterable[Entry]) -> list[dict[str, Any]]:
     ]
 
 
-def _inputs_of(manifest: Mapping[str, Any]) -> tuple[list[dict[str, Any]], str]:
+def _inputs_of(manifest: Mapping[str, Any]) -> Inputs:
     return manifest["deliveries"], manifest["code_version"]
 
 
-def _releases(settings: Settings) -> list[Release]:
+def _identity(inputs: Inputs) -> str:
+    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
+
+
+def releases(settings: Settings) -> list[Release]:
+    """Every release that is whole, in the order of their names."""
     return [
         Release(path.parent)
         for path in sorted(settings.published.glob("[!.]*/manifest.json"))
@@ -169,7 +216,7 @@ def _write(settings: Settings, aside: Path, deliveries: list[dict[str, Any]], co
         {"name": mart, "rows": rows[mart], "content_sha256": content_sha256(internal / "parquet" / f"{mart}.parquet")}
         for mart in MARTS
     ]
-    release_id = _next_release_id(settings, known_on, deliveries, code)
+    release_id = _next_release_id(settings, known_on, _identity((deliveries, code)))
     manifest = {
         "release_id": release_id,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -270,14 +317,90 @@ def content_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _next_release_id(settings: Settings, known_on: date, deliveries: list[dict[str, Any]], code: str) -> str:
-    identity = hashlib.sha256(json.dumps([deliveries, code]).encode()).hexdigest()[:8]
+def _next_release_id(settings: Settings, known_on: date, identity: str) -> str:
     numbers = [
         int(match[1])
         for path in settings.published.iterdir()
         if (match := re.fullmatch(rf"{known_on}\.(\d+)-[0-9a-f]+", path.name))
     ]
-    return f"{known_on}.{max(numbers, default=0) + 1:02d}-{identity}"
+    return f"{known_on}.{max(numbers, default=0) + 1:02d}-{identity[:8]}"
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """An earlier release was put back, and holds until the deliveries taken or the code are others than then.
+
+    ``served``, ``instead_of``: release ids; ``instead_of`` is the one served before. ``at``: when, UTC, ISO 8601.
+    ``inputs``: identity of what a night would have published from at that moment.
+    """
+
+    served: str
+    instead_of: str
+    at: str
+    reason: str
+    inputs: str
+
+
+def rollback_in_force(settings: Settings) -> Rollback | None:
+    """The rollback behind the release being served, or None: the release is there because a night published it."""
+    marker, served = _marker(settings), current(settings)
+    if served is None or not marker.exists():
+        return None
+    rollback = Rollback(**json.loads(marker.read_bytes()))
+    # Written before the link is swapped: of another release it is a rollback that was killed before it happened.
+    return rollback if rollback.served == served.release_id else None
+
+
+def _is_held(settings: Settings, inputs: Inputs) -> bool:
+    """Whether publishing from these inputs would only bring back what was rolled back."""
+    rollback = rollback_in_force(settings)
+    return rollback is not None and rollback.inputs == _identity(inputs)
+
+
+def roll_back(settings: Settings, release_id: str, reason: str = "") -> Release:
+    """Serve an earlier release again, at once, also while a night runs. Only the link ``current`` changes.
+
+    It stays until the deliveries taken, or the code, are others than now: a night without news does not undo it. The
+    release that a night would publish now can be served again in the same way, which ends the rollback.
+
+    Raises:
+        UnknownRelease: there is no such release.
+    """
+    with _serving(settings):
+        known = {release.release_id: release for release in releases(settings)}
+        if release_id not in known:
+            raise UnknownRelease(
+                f"There is no release {release_id!r}. "
+                + (f"There are: {', '.join(known)}." if known else "Nothing was published yet.")
+            )
+        release, before = known[release_id], current(settings)
+        inputs = _inputs(settings)
+        if _inputs_of(release.manifest) == inputs:
+            _serve(settings, release)
+            _marker(settings).unlink(missing_ok=True)
+        else:
+            replaced = before.release_id if before else ""
+            at = datetime.now(UTC).isoformat(timespec="seconds")
+            _write_whole(_marker(settings), asdict(Rollback(release_id, replaced, at, reason, _identity(inputs))))
+            _serve(settings, release)
+    return release
+
+
+def _marker(settings: Settings) -> Path:
+    return settings.data / "rollback.json"
+
+
+def _serving(settings: Settings) -> FileLock:
+    """Held by who decides which release is served: a night at its end, or a rollback. For moments only."""
+    return FileLock(settings.data / "serving.lock")
+
+
+def _write_whole(path: Path, document: Mapping[str, Any]) -> None:
+    aside = path.with_suffix(_ASIDE)
+    aside.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    _sync(aside)
+    aside.replace(path)
+    _sync(path.parent)
 
 
 def _serve(settings: Settings, release: Release) -> None:
