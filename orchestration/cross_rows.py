@@ -54,7 +54,15 @@ class CrossRows:
         self._pseudonymise = pseudonymise
         self._is_delta, self._known, self._has_dossiers = is_delta, known, False
         spill.mkdir(parents=True, exist_ok=True)
-        self._duckdb = duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": str(spill), "threads": 2})
+        self._duckdb = duckdb.connect(
+            spill / "cross_rows.duckdb",
+            config={
+                "memory_limit": memory_limit,
+                "temp_directory": str(spill),
+                "threads": 2,
+                "preserve_insertion_order": False,
+            },
+        )
         for name, path in texts.items():
             self._run(f"create view delivered_{name} as from read_parquet({_quoted(path)})")
         self._texts = texts
@@ -63,9 +71,11 @@ class CrossRows:
             self._run(f"create view once_waiting_{name} as from read_parquet({_quoted(path)})")
         for name, query in known.items():
             self._run(f"create view known_{name} as {query}")
-        self._run("create table numbers (number varchar, person_key varchar, parent_state varchar)")
+        # Narrow, for they are joined to every row: of a registry of millions these tables are what fills the memory.
+        self._run("create type standing as enum ('present', 'quarantined', 'missing')")
+        self._run("create table numbers (number varchar, person_key varchar, parent_state standing)")
         self._run("create table current_keys (person_key varchar, current_key varchar)")
-        self._run("create table person_states (person_key varchar, state varchar)")
+        self._run("create table person_states (person_key varchar, state standing)")
 
     def close(self) -> None:
         """Free the memory and the spilled files."""
@@ -113,23 +123,23 @@ class CrossRows:
     def meet_numbers(self, extract: Extract, rows: Rows = "delivered") -> None:
         """Give every number that these rows bring for the first time its pseudonym and its standing as a parent."""
         for column in extract.insz_columns:
-            new = self._frame(
-                f"select distinct {column} as number from {rows}_{extract.name} "
-                f"where {column} is not null and {column} not in (select number from numbers)"
-            )
-            if not new.height:
-                continue
-            met = new.with_columns(person_key=self._pseudonymise(new["number"]))
-            self._duckdb.register("met", met.to_arrow())
-            self._run("""
-                insert into numbers
-                select met.number, met.person_key, coalesce(states.state, 'missing')
-                from met
-                left join current_keys on met.person_key = current_keys.person_key
-                left join person_states as states
-                    on coalesce(current_keys.current_key, met.person_key) = states.person_key
+            self._run(f"""
+                create or replace table new_numbers as
+                select distinct {column} as number from {rows}_{extract.name}
+                where {column} is not null and {column} not in (select number from numbers)
             """)
-            self._duckdb.unregister("met")
+            # Read through a cursor of its own, for what is done with a batch runs statements.
+            for new in _batches(self._duckdb.cursor(), "from new_numbers"):
+                met = new.with_columns(person_key=self._pseudonymise(new["number"]))
+                with self._registered({"met": met}):
+                    self._run("""
+                        insert into numbers
+                        select met.number, met.person_key, coalesce(states.state, 'missing')
+                        from met
+                        left join current_keys on met.person_key = current_keys.person_key
+                        left join person_states as states
+                            on coalesce(current_keys.current_key, met.person_key) = states.person_key
+                    """)
 
     def follow_changes(self, changes: str) -> None:
         """From here on numbers are followed through these changes (query of the state of ``insz_wijzigingen``)."""
@@ -220,9 +230,9 @@ class CrossRows:
         # The few rows of a delta look their parents up; the rows of a full delivery share a table of all.
         self._run(f"""
             create {"view" if self._is_delta else "table"} parents_{extract.name} as
-            select {key} as parent, 'present' as state from ({state})
+            select {key} as parent, cast('present' as standing) as state from ({state})
             union all
-            select parent, 'quarantined' as state from quarantined_{extract.name}
+            select parent, cast('quarantined' as standing) as state from quarantined_{extract.name}
         """)
 
     def mark_cycles(self, sound: pl.DataFrame) -> None:
@@ -338,25 +348,19 @@ class CrossRows:
                     f"on rows.{parent.column} = {parent.column}_parent.parent"
                 )
                 state = f"coalesce({parent.column}_parent.state, 'missing')"
-            columns.append(f"{state} as {schemas.parent_state(parent.column)}")
+            columns.append(f"cast({state} as varchar) as {schemas.parent_state(parent.column)}")
         if name == "insz_wijzigingen":
             cycles = "rows.line_number in (select line_number from cycles)" if with_cycles else "false"
             columns.append(f"{cycles} as {schemas.ALIAS_CYCLE}")
-        reader = self._duckdb.cursor().execute(
-            f"select {', '.join(columns)} from {rows}_{name} as rows {' '.join(joins)} where {originals}"
-        ).to_arrow_reader(BATCH_ROWS)  # fmt: skip
-        for batch in reader:
-            if batch.num_rows:
-                yield pl.DataFrame(pl.from_arrow(batch))
+        query = f"select {', '.join(columns)} from {rows}_{name} as rows {' '.join(joins)} where {originals}"
+        yield from _batches(self._duckdb.cursor(), query)
 
     # -- what becomes of the state before ---------------------------------------------------------------------------
 
     def rows_of(self, query: str, **frames: pl.DataFrame) -> Iterator[pl.DataFrame]:
         """Rows of a query over ``known_<extract>`` and the given frames."""
         with self._registered(frames):
-            reader = self._duckdb.execute(query).to_arrow_reader(BATCH_ROWS)
-            for batch in reader:
-                yield pl.DataFrame(pl.from_arrow(batch))
+            yield from _batches(self._duckdb, query)
 
     def write_changes(
         self, extract: Extract, brought: Path, ceasing: str, into: Path, delivery_id: str, **frames: pl.DataFrame
@@ -433,6 +437,12 @@ class CrossRows:
 
     def _run(self, statement: str) -> None:
         self._duckdb.execute(statement)
+
+
+def _batches(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[pl.DataFrame]:
+    for batch in connection.execute(query).to_arrow_reader(BATCH_ROWS):
+        if batch.num_rows:
+            yield pl.DataFrame(pl.from_arrow(batch))
 
 
 def _key(extract: Extract) -> list[str]:

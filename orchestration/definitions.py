@@ -41,7 +41,9 @@ def night(_: dg.InitResourceContext) -> Iterator[Settings]:
 def say_what_to_do(context: dg.HookContext) -> None:
     """Log which step failed, why, and what to do: the last lines that an operator reads."""
     error = context.op_exception
-    reason = getattr(error, "description", None) or str(error)
+    # Of a step that was tried again in vain the failure behind the request tells.
+    cause = error.__cause__ if isinstance(error, dg.RetryRequested) else error
+    reason = getattr(cause, "description", None) or str(cause)
     advice = _WHAT_TO_DO.get(context.op.name, "See docs/runbook.md.")
     reporter(context.log, logging.ERROR)(f"Step {context.op.name} failed. {reason}\n{advice}")
 

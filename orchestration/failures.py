@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 
 from orchestration.dbt_runner import DbtFailed
 from orchestration.manifest import BRUSSELS
@@ -48,10 +49,21 @@ def told_to_people(settings: Settings) -> Iterator[None]:
             f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}. The full error is kept in "
             f"{where}: it may quote rows, so treat it as one."
         )
-        if isinstance(error, OSError):
+        if _ran_out_of_memory(error):
+            message = f"Memory ran out: give DuckDB more of it (KBI_MEMORY_LIMIT). {message}"
+            raise dg.Failure(message, allow_retries=False) from None
+        # Without a number it is no error of the system, but of a library that reads for us.
+        if isinstance(error, OSError) and error.errno:
             message = f"{error.strerror or type(error).__name__}: {error.filename or 'input or output'}. {message}"
             raise dg.RetryRequested(RETRIES, SECONDS_BETWEEN) from dg.Failure(message)
         raise dg.Failure(message, allow_retries=False) from None
+
+
+def _ran_out_of_memory(error: BaseException) -> bool:
+    # pyarrow hands on DuckDB's errors as OSError; a reader whose query ran out of memory is told of an interrupt.
+    return isinstance(error, MemoryError | duckdb.OutOfMemoryException) or (
+        isinstance(error, OSError) and not error.errno and ("Out of Memory" in str(error) or "INTERRUPT" in str(error))
+    )
 
 
 def _keep(error: BaseException, settings: Settings) -> Path:
