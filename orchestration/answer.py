@@ -62,8 +62,19 @@ class Answer:
 
     def as_json(self) -> str:
         """``{"as_of_date", "known_on", "marts": {mart: [row, …]}}``: dates ISO 8601, rates exact numbers."""
-        document = {"as_of_date": self.as_of_date, "known_on": self.known_on, "marts": self.marts}
-        return json.dumps(document, default=_json_value, indent=2, ensure_ascii=False)
+        return _json(self._document())
+
+    def _document(self) -> dict[str, Any]:
+        return {"as_of_date": self.as_of_date, "known_on": self.known_on, "marts": self.marts}
+
+    @staticmethod
+    def side_by_side(old: Answer, new: Answer) -> str:
+        """``{"as_of_date", "answers": [old, new]}``: each as ``as_json`` has it."""
+        return _json({"as_of_date": new.as_of_date, "answers": [old._document(), new._document()]})
+
+
+def _json(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, default=_json_value, indent=2, ensure_ascii=False)
 
 
 def _json_value(value: Any) -> Any:

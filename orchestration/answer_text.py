@@ -1,14 +1,16 @@
 """An answer in words, in Dutch, for the policy officer who answers to Parliament.
 
-Here: which figures of an answer are said, with the rule behind each, and the warnings that go with them. Not here: how
-they come about (``answer.py``, ``dbt_project/``); every number is read from the marts, every share is of two numbers
+Here: which figures of an answer are said, with the rule behind each, and the warnings that go with them; and two
+answers side by side, the same day as known on two days. Not here: why they differ (``kbi explain``), nor how figures
+come about (``answer.py``, ``dbt_project/``); every number is read from the marts, every share is of two numbers
 printed beside it. The headline is fixed: persons, as each question asks, the minister's reading of 2016 beside it.
 """
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -83,6 +85,150 @@ def as_summary(answer: Answer) -> str:
     return "\n".join(lines)
 
 
+def as_comparison(old: Answer, new: Answer) -> str:
+    """The figures of two answers for one day side by side, with their differences: what became known since.
+
+    Every share stands under the two numbers it is of.
+    """
+    both = _Both(old, new)
+    blocks = [
+        _comparison_heading(both),
+        _compared_pass_rates(both),
+        _compared_participation(both),
+        _compared_certificates(both),
+        _compared_cells(both),
+        _compared_reasons(both),
+        _paragraph(
+            "Verschillen van aandelen zijn in procentpunt, berekend op de getallen erboven en daarna pas afgerond. Een "
+            "zelfde totaal kan uit andere personen bestaan: dit zijn verschillen van aantallen."
+        ),
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks)
+
+
+@dataclass(frozen=True)
+class _Both:
+    """Lines of a table with one column per answer and one for the difference."""
+
+    old: Answer
+    new: Answer
+
+    def rows(self, find: Callable[[Answer], Row]) -> tuple[Row, Row]:
+        return find(self.old), find(self.new)
+
+    def counts(self, rows: tuple[Row, Row], labels: Mapping[str, str]) -> list[str]:
+        """One line per column of the row, under its label."""
+        return [_compared(label, *(row[column] for row in rows)) for column, label in labels.items()]
+
+    def head(self) -> str:
+        days = (format_date(answer.known_on, "dd/MM/y", locale=_LOCALE) for answer in (self.old, self.new))
+        return _columns("", "gekend op", "gekend op", "") + "\n" + _columns("", *days, "verschil")
+
+
+def _comparison_heading(both: _Both) -> list[str]:
+    title = f"Inburgering (schriftelijke vraag 714): stand van zaken op {_day(both.new.as_of_date)}"
+    lines = [title, "=" * len(title)]
+    if both.new.synthetic:
+        lines += _paragraph("SYNTHETISCHE GEGEVENS: geen enkele rij gaat over een echte persoon.")
+    lines += _paragraph(
+        f"Dezelfde dag, zoals gekend met de levering van {_day(both.old.known_on)} en met die van "
+        f"{_day(both.new.known_on)}. In personen."
+    )
+    population = both.rows(lambda answer: _of_all(answer, "mart_q3_certificates"))
+    since = format_date(_START, "dd/MM/y", locale=_LOCALE)
+    return [*lines, "", both.head(), *both.counts(population, {"n_population": f"Met een contract sinds {since}"})]
+
+
+def _compared_pass_rates(both: _Both) -> list[str]:
+    lines = ["Vraag 1. Geslaagd"]
+    for component, name in _COMPONENTS.items():
+        lines += [f"  {name}", *_compared_readings(both.rows(lambda answer, c=component: _q1(answer, c)))]
+    return lines
+
+
+def _compared_participation(both: _Both) -> list[str]:
+    lines = ["Vraag 2. Geslaagd, verplicht en rechthebbend"]
+    for component in _COMPONENTS:
+        for type, label in {"compulsory": "verplicht", "voluntary": "rechthebbend"}.items():
+            rows = both.rows(lambda answer, c=component, t=type: _q2(answer, c, t))
+            lines += [f"  {_SHORT[component]}, {label}", *_compared_readings(rows)]
+    return lines
+
+
+def _compared_readings(rows: tuple[Row, Row]) -> list[str]:
+    lines = [_compared("geslaagd", *(row["n_passed"] for row in rows))]
+    for of, label in {"n_evaluated": "geëvalueerd", "n_ended": "beëindigd (lezing van de minister)"}.items():
+        lines += [
+            _compared(label, *(row[of] for row in rows)),
+            _compared_share("  aandeel geslaagd", *((row["n_passed"], row[of]) for row in rows)),
+        ]
+    return lines
+
+
+def _compared_certificates(both: _Both) -> list[str]:
+    labels = {
+        "n_certified": "personen met een inburgeringsattest",
+        "n_certificates": "attesten AI023",
+        "n_evc": "EVC-attesten (AEVC05)",
+        "n_effort_statements": "verklaringen (VGI01)",
+    }
+    rows = both.rows(lambda answer: _of_all(answer, "mart_q3_certificates"))
+    return ["Vraag 3. Attesten", *both.counts(rows, labels)]
+
+
+def _compared_cells(both: _Both) -> list[str]:
+    rows = both.rows(lambda answer: _of_all(answer, "mart_q4_completed_and_certified"))
+    total = "n_completed_evaluated"
+    lines = ["Vragen 4 en 5. Voltooid en geëvalueerd", *both.counts(rows, {total: "voltooid en geëvalueerd"})]
+    for cell, label in _CELLS.items():
+        lines += [
+            _compared(label, *(row[cell] for row in rows)),
+            _compared_share("  aandeel", *((row[cell], row[total]) for row in rows)),
+        ]
+    return lines
+
+
+def _compared_reasons(both: _Both) -> list[str]:
+    lines = ["Waarom slaagden de anderen niet?"]
+    for component, name in _COMPONENTS.items():
+        lines += [
+            f"  {name}",
+            *both.counts(
+                both.rows(lambda answer, c=component: _reason(answer, c, "failed")),
+                {"n_non_success": "beëindigd zonder te slagen"},
+            ),
+        ]
+        for reason, label in _REASONS.items():
+            rows = both.rows(lambda answer, c=component, r=reason: _reason(answer, c, r))
+            lines += [
+                _compared(label, *(row["n"] for row in rows)),
+                _compared_share("  aandeel", *((row["n"], row["n_non_success"]) for row in rows)),
+            ]
+    return lines
+
+
+def _compared(label: str, old: int, new: int) -> str:
+    return _columns(label, _count(old), _count(new), format_decimal(new - old, "+#,##0;-#,##0", locale=_LOCALE))
+
+
+def _compared_share(label: str, old: tuple[int, int], new: tuple[int, int]) -> str:
+    shares = [Decimal(n) * 100 / of if of else None for n, of in (old, new)]
+    told = ["n.v.t." if share is None else f"{_tenths(share)} %" for share in shares]
+    return _columns(label, *told, "n.v.t." if None in shares else f"{_signed(shares[1] - shares[0])} pp")
+
+
+def _columns(label: str, old: str, new: str, difference: str) -> str:
+    return f"    {label:<61}{old:>12}{new:>12}{difference:>12}".rstrip()
+
+
+def _later(answer: Answer) -> str:
+    if not answer.n_later:
+        return ""
+    if answer.n_later == 1:
+        return " (een latere levering telt niet mee)"
+    return f" ({_count(answer.n_later)} latere leveringen tellen niet mee)"
+
+
 def _heading(answer: Answer) -> list[str]:
     population = _of_all(answer, "mart_q3_certificates")["n_population"]
     title = f"Inburgering (schriftelijke vraag 714): stand van zaken op {_day(answer.as_of_date)}"
@@ -90,7 +236,7 @@ def _heading(answer: Answer) -> list[str]:
     if answer.synthetic:
         lines += _paragraph("SYNTHETISCHE GEGEVENS: geen enkele rij gaat over een echte persoon.")
     lines += _paragraph(
-        f"Zoals gekend in de Kruispuntbank Inburgering met de levering van {_day(answer.known_on)}. "
+        f"Zoals gekend in de Kruispuntbank Inburgering met de levering van {_day(answer.known_on)}{_later(answer)}. "
         f"Populatie: {_count(population)} personen met een contract dat sinds de resultaatsverbintenis "
         f"({_day(_START)}) is ondertekend; wie er meer had, telt één keer, met het laatste."
     )
@@ -169,9 +315,7 @@ def _reasons(answer: Answer) -> list[str]:
     title = "Waarom slaagden de anderen niet?"
     lines = [title, "-" * len(title)]
     for component, name in _COMPONENTS.items():
-        rows = answer.rows("mart_non_success_reasons", counting_unit="person", component=component,
-                           participation_type="all")  # fmt: skip
-        of = {row["reason"]: row for row in rows}
+        of = {reason: _reason(answer, component, reason) for reason in _REASONS}
         lines += [f"  {name}", *_shares((label, of[r]["n"], of[r]["n_non_success"]) for r, label in _REASONS.items())]
     return lines + _rule("de beëindigden van vraag 1 die niet slaagden; elk telt onder één reden, die van deze dag.")
 
@@ -212,6 +356,12 @@ def _q2(answer: Answer, component: str, participation_type: str) -> Row:
     return row
 
 
+def _reason(answer: Answer, component: str, reason: str) -> Row:
+    (row,) = answer.rows("mart_non_success_reasons", counting_unit="person", component=component,
+                         participation_type="all", reason=reason)  # fmt: skip
+    return row
+
+
 def _of_all(answer: Answer, mart: str) -> Row:
     (row,) = answer.rows(mart, counting_unit="person", participation_type="all")
     return row
@@ -244,7 +394,11 @@ def _share(numerator: int, denominator: int, width: int = 0) -> str:
 
 
 def _points(gap: Decimal | None) -> str:
-    return "n.v.t." if gap is None else f"{_tenths(gap * 100, '+#,##0.0;-#,##0.0')} procentpunt"
+    return "n.v.t." if gap is None else f"{_signed(gap * 100)} procentpunt"
+
+
+def _signed(points: Decimal) -> str:
+    return _tenths(points, "+#,##0.0;-#,##0.0")
 
 
 def _tenths(value: Decimal, pattern: str = "#,##0.0") -> str:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,8 +87,13 @@ def main(debug: bool) -> None:
     metavar="DELIVERY",
     help="Take this full delivery although it holds far fewer rows than are known. May be given several times.",
 )
+@click.option(
+    "--known-on",
+    type=DATE,
+    help="Take nothing; write the marts as they were known on this day to published/as-known/, and print where.",
+)
 @click.pass_context
-def night(ctx: click.Context, accept_volume: Sequence[str]) -> None:
+def night(ctx: click.Context, accept_volume: Sequence[str], known_on: date | None) -> None:
     """Take every waiting delivery, build the warehouse, check it and publish the marts.
 
     Prints one line per delivery: its id, taken, unchanged or refused, and the refusal code, separated by tabs.
@@ -95,6 +101,14 @@ def night(ctx: click.Context, accept_volume: Sequence[str]) -> None:
     from orchestration.night_lock import Busy, night_lock
 
     settings = load_settings()
+    if known_on:
+        if accept_volume:
+            raise click.UsageError("--accept-volume is about deliveries to take; with --known-on none is taken.")
+        with _told_to_people():
+            from orchestration.past import publish_as_known
+
+            click.echo(publish_as_known(settings, known_on, _progress).directory)
+        return
     try:
         with night_lock(settings):
             _run_night(settings, accept_volume, debug=ctx.parent.params["debug"])
@@ -176,22 +190,70 @@ FORMAT = click.option(
 )
 
 
-@main.command()
-@click.option("--as-of", required=True, type=DATE, help="Any day up to the last delivery.")
-@FORMAT
-def answer(as_of: date, output: str) -> None:
-    """Answer written question 714 as of a day: Q1 to Q5 and the reasons of non-success."""
+@contextmanager
+def _told_to_people() -> Iterator[None]:
+    """What a look at the figures of a day can run into, as wrong usage or as a failure."""
     from orchestration.answer import AnswerError, DateOutOfRange
-    from orchestration.answer import answer as answer_of
-    from orchestration.answer_text import as_text
+    from orchestration.dbt_runner import DbtFailed
+    from orchestration.past import NothingKnown, PastFailed
+    from orchestration.publication import PublicationError
+    from orchestration.warehouse import NothingTaken
 
     try:
-        figures = answer_of(load_settings(), as_of)
-    except DateOutOfRange as error:
+        yield
+    except (DateOutOfRange, NothingKnown) as error:
         raise click.UsageError(str(error)) from None
-    except AnswerError as error:
+    except (AnswerError, DbtFailed, NothingTaken, PastFailed, PublicationError) as error:
         _fail(str(error), FAILED)
-    click.echo(figures.as_json() if output == "json" else as_text(figures))
+    except OSError as error:
+        _fail(f"{error.strerror or type(error).__name__}: {error.filename or 'input or output'}", FAILED)
+
+
+@main.command()
+@click.option("--as-of", required=True, type=DATE, help="Any day up to the last delivery.")
+@click.option("--known-on", type=DATE, help="As known on this day: later deliveries do not count. Default: all count.")
+@click.option(
+    "--compare-known-on", type=DATE, help="Beside it the same day as known on this one, and what differs in between."
+)
+@FORMAT
+def answer(as_of: date, known_on: date | None, compare_known_on: date | None, output: str) -> None:
+    """Answer written question 714 as of a day: Q1 to Q5 and the reasons of non-success.
+
+    An earlier state of knowledge is built first, which takes as long as a night; the last three are kept.
+    """
+    from orchestration.answer import Answer
+    from orchestration.answer import answer as answer_of
+    from orchestration.answer_text import as_comparison, as_text
+
+    settings = load_settings()
+    with _told_to_people():
+        if known_on is None and compare_known_on is None:
+            figures = [answer_of(settings, as_of)]
+        else:
+            from orchestration.past import answer_as_known
+
+            days = [known_on or date.max] if compare_known_on is None else [compare_known_on, known_on or date.max]
+            figures = [answer_as_known(settings, as_of, day, _progress) for day in days]
+    as_json = Answer.side_by_side if compare_known_on else Answer.as_json
+    in_words = as_comparison if compare_known_on else as_text
+    click.echo((as_json if output == "json" else in_words)(*figures))
+
+
+@main.command()
+@click.argument("release")
+@click.option("--reason", default="", help="Why, for the record.")
+def rollback(release: str, reason: str) -> None:
+    """Serve an earlier RELEASE again, at once, also while a night runs.
+
+    It stays until another delivery is taken or the code changes. The newest release is served again in the same way.
+    """
+    from orchestration.publication import UnknownRelease, roll_back
+
+    try:
+        served = roll_back(load_settings(), release, reason)
+    except UnknownRelease as error:
+        raise click.UsageError(str(error)) from None
+    click.echo(f"Served: {served.release_id}, state of knowledge of {served.manifest['known_on']}")
 
 
 @main.command()
