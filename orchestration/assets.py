@@ -206,7 +206,9 @@ def release(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     with told_to_people(settings):
         published = publication.publish(settings)
     manifest = published.manifest
-    reporter(context.log)(f"published {published.release_id}, known on {manifest['known_on']}")
+    is_held = publication.rollback_in_force(settings)
+    said = "stays served, rolled back to and nothing new since:" if is_held else "published"
+    reporter(context.log)(f"{said} {published.release_id}, known on {manifest['known_on']}")
     return dg.MaterializeResult(
         metadata={
             "release_id": published.release_id,

@@ -330,7 +330,7 @@ def _next_release_id(settings: Settings, known_on: date, identity: str) -> str:
 class Rollback:
     """An earlier release was put back, and holds until the deliveries taken or the code are others than then.
 
-    ``served``, ``instead_of``: release ids; ``instead_of`` is the one served before. ``at``: when, UTC, ISO 8601.
+    ``served``, ``instead_of``: release ids; ``instead_of`` is the one a night served. ``at``: when, UTC, ISO 8601.
     ``inputs``: identity of what a night would have published from at that moment.
     """
 
@@ -361,7 +361,7 @@ def roll_back(settings: Settings, release_id: str, reason: str = "") -> Release:
     """Serve an earlier release again, at once, also while a night runs. Only the link ``current`` changes.
 
     It stays until the deliveries taken, or the code, are others than now: a night without news does not undo it. The
-    release that a night would publish now can be served again in the same way, which ends the rollback.
+    release that it took the place of can be served again in the same way, which ends the rollback.
 
     Raises:
         UnknownRelease: there is no such release.
@@ -373,13 +373,14 @@ def roll_back(settings: Settings, release_id: str, reason: str = "") -> Release:
                 f"There is no release {release_id!r}. "
                 + (f"There are: {', '.join(known)}." if known else "Nothing was published yet.")
             )
-        release, before = known[release_id], current(settings)
+        release, before, held = known[release_id], current(settings), rollback_in_force(settings)
         inputs = _inputs(settings)
-        if _inputs_of(release.manifest) == inputs:
+        # What the nights published last, however many rollbacks ago.
+        replaced = held.instead_of if held else before.release_id if before else release_id
+        if _inputs_of(release.manifest) == inputs or (held and release_id == replaced):
             _serve(settings, release)
             _marker(settings).unlink(missing_ok=True)
         else:
-            replaced = before.release_id if before else ""
             at = datetime.now(UTC).isoformat(timespec="seconds")
             _write_whole(_marker(settings), asdict(Rollback(release_id, replaced, at, reason, _identity(inputs))))
             _serve(settings, release)

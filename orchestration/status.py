@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.ledger import Entry, Ledger
-from orchestration.publication import Release, current, needs_publication
+from orchestration.publication import Release, Rollback, current, needs_publication, rollback_in_force
 from orchestration.settings import Settings
 
 _SHOWN = {
@@ -44,13 +44,15 @@ class Disk:
 class Status:
     """``entries``: every delivery directory seen, taken ones first in their order. ``release``: the one being served.
 
-    ``is_publication_due``: deliveries were taken, or the code changed, since that release.
+    ``is_publication_due``: deliveries were taken, or the code changed, since that release, or since the ``rollback``
+    that put it back.
     """
 
     entries: tuple[Entry, ...]
     release: Release | None
     is_publication_due: bool
     disk: Disk
+    rollback: Rollback | None = None
 
     def as_json(self) -> str:
         """The document described in docs/runbook.md, "What `kbi status` says"."""
@@ -58,6 +60,7 @@ class Status:
             "deliveries": [_delivery(entry) for entry in self.entries],
             "publication": self.release and {**self.release.manifest, "directory": str(self.release.directory)},
             "publication_due": self.is_publication_due,
+            "rollback": self.rollback and asdict(self.rollback),
             "disk": asdict(self.disk),
         }
         return json.dumps(document, indent=2, ensure_ascii=False, default=str)
@@ -95,7 +98,19 @@ class Status:
             f"  {self.release.directory}",
             f"  written {manifest['created_at']} by {manifest['code_version']},"
             f" {len(manifest['marts'])} marts, {sum(mart['rows'] for mart in manifest['marts']):,} rows",
+            *self._rolled_back(),
             due,
+        ]
+
+    def _rolled_back(self) -> list[str]:
+        if self.rollback is None:
+            return []
+        replaced = self.rollback.instead_of
+        return [
+            f"  AN EARLIER RELEASE IS SERVED: rolled back at {self.rollback.at}, from {replaced}"
+            + (f" ({self.rollback.reason})." if self.rollback.reason else "."),
+            "  It stays until another delivery is taken or the code changes;"
+            f" `kbi rollback {replaced}` serves that one again.",
         ]
 
 
@@ -108,6 +123,7 @@ def status(settings: Settings) -> Status:
         release=current(settings),
         is_publication_due=needs_publication(settings),
         disk=Disk(settings.data, usage.free, usage.total),
+        rollback=rollback_in_force(settings),
     )
 
 
