@@ -9,6 +9,9 @@ A delivery's directory in the validated zone holds what changed with it, and not
 * ``ended/<extract>.parquet``: versions known until then, by the delivery that brought them and their place in its file
   (``ended_in``: the delivery of the directory).
 
+* ``quarantined/<extract>.parquet``: keys of its quarantined rows, as far as they could be read: what comes under one of
+  them later is a repair.
+
 No change, no file; only the first delivery has a file for every extract. So storage grows with what changes. Files are
 never changed once their delivery is committed, and the state with any delivery can be read at any time.
 """
@@ -35,6 +38,11 @@ def versions_file(directory: Path, extract: str) -> Path:
 def ended_file(directory: Path, extract: str) -> Path:
     """Versions known until the delivery of this directory."""
     return directory / "ended" / f"{extract}.parquet"
+
+
+def quarantined_keys_file(directory: Path, extract: str) -> Path:
+    """Keys of the rows of this delivery that were quarantined, numbers of persons as pseudonyms."""
+    return directory / "quarantined" / f"{extract}.parquet"
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,24 @@ def state_query(directories: Sequence[Path], extract: str) -> str:
         f"select versions.* from ({versions}) as versions "
         f"anti join read_parquet({ended}) as ended using (delivered_in, {ROW_NUMBER})"
     )
+
+
+def changes_query(directories: Sequence[Path], extract: str) -> str:
+    """The versions that began or ended with the last of these deliveries: the columns of a row, and ``is_new``."""
+    *before, last = directories
+    columns = f"* exclude ({ROW_NUMBER})"
+    parts = []
+    if versions_file(last, extract).exists():
+        parts.append(f"select {columns}, true as is_new from ({_versions([last], extract)})")
+    if ended_file(last, extract).exists():
+        ended = _existing([ended_file(last, extract)])
+        parts.append(
+            f"select {columns}, false as is_new from ({_versions(before, extract)}) "
+            f"semi join read_parquet({ended}) using (delivered_in, {ROW_NUMBER})"
+        )
+    if not parts:
+        parts.append(f"select {columns}, true as is_new from ({_versions(before, extract)}) limit 0")
+    return " union all ".join(parts)
 
 
 def history_query(directories: Sequence[Path], extract: str) -> str:

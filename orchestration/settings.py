@@ -83,6 +83,11 @@ class Settings(BaseSettings):
         return self.data / "dbt" / "target"
 
     @property
+    def revisions(self) -> Path:
+        """Differences between the figures of consecutive deliveries, by cause: counts only."""
+        return self.data / "revisions"
+
+    @property
     def published(self) -> Path:
         """Releases, and ``current`` pointing at the one being served."""
         return self.data / "published"

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import schemas
 from orchestration.cross_rows import CrossRows
 from orchestration.dossiers import IS_DUPLICATE
-from orchestration.history import state_query, versions_file
+from orchestration.history import quarantined_keys_file, state_query, versions_file
 from orchestration.ledger import RowAccount
 from orchestration.manifest import Manifest, Refusal
 from orchestration.merging import ceasing_in_delta, ceasing_in_full, kept_beside_dossiers
@@ -181,6 +181,11 @@ class _Validation:
                 kept = kept_beside_dossiers(extract, _key_columns(extract), is_delta=self._is_delta)
                 for batch in self._cross.rows_of(kept, **keys):
                     rows.add(batch)
+        quarantined = keys["held_back"].drop_nulls()
+        if quarantined.height:
+            path = quarantined_keys_file(self._validated, extract.name)
+            path.parent.mkdir(exist_ok=True)
+            quarantined.unique(maintain_order=True).write_parquet(path)
         if self._known:
             ceasing = self._ceasing(extract)
             self._cross.write_changes(extract, brought, ceasing, self._validated, self._manifest.delivery_id, **keys)
