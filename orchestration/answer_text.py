@@ -34,7 +34,7 @@ _CELLS = {
     "n_certified_passed": "geslaagd en met attest (vraag 4)",
     "n_uncertified_passed": "geslaagd, attest nog niet uitgereikt",
     "n_uncertified_failed": "niet geslaagd en zonder attest (vraag 5)",
-    "n_certified_failed": "niet geslaagd en toch met attest (na te kijken in het register)",
+    "n_certified_failed": "niet geslaagd en toch met attest (na te kijken in de KBI)",
 }
 _REASONS = {
     "failed": "niet geslaagd",
@@ -92,7 +92,7 @@ def as_comparison(old: Answer, new: Answer) -> str:
     """
     both = _Both(old, new)
     blocks = [
-        _comparison_heading(both),
+        _heading_of_both(both),
         _compared_pass_rates(both),
         _compared_participation(both),
         _compared_certificates(both),
@@ -125,7 +125,7 @@ class _Both:
         return _columns("", "gekend op", "gekend op", "") + "\n" + _columns("", *days, "verschil")
 
 
-def _comparison_heading(both: _Both) -> list[str]:
+def _heading_of_both(both: _Both) -> list[str]:
     title = f"Inburgering (schriftelijke vraag 714): stand van zaken op {_day(both.new.as_of_date)}"
     lines = [title, "=" * len(title)]
     if both.new.synthetic:
@@ -208,17 +208,21 @@ def _compared_reasons(both: _Both) -> list[str]:
 
 
 def _compared(label: str, old: int, new: int) -> str:
-    return _columns(label, _count(old), _count(new), format_decimal(new - old, "+#,##0;-#,##0", locale=_LOCALE))
+    difference = format_decimal(new - old, "+#,##0;-#,##0", locale=_LOCALE) if new != old else "0"
+    return _columns(label, _count(old), _count(new), difference)
 
 
 def _compared_share(label: str, old: tuple[int, int], new: tuple[int, int]) -> str:
     shares = [Decimal(n) * 100 / of if of else None for n, of in (old, new)]
     told = ["n.v.t." if share is None else f"{_tenths(share)} %" for share in shares]
-    return _columns(label, *told, "n.v.t." if None in shares else f"{_signed(shares[1] - shares[0])} pp")
+    if None in shares:
+        return _columns(label, *told, "n.v.t.")
+    points = shares[1] - shares[0]
+    return _columns(label, *told, f"{_signed(points) if points else '0,0'} pp")
 
 
 def _columns(label: str, old: str, new: str, difference: str) -> str:
-    return f"    {label:<61}{old:>12}{new:>12}{difference:>12}".rstrip()
+    return f"    {label:<60}{old:>12}{new:>12}{difference:>12}".rstrip()
 
 
 def _later(answer: Answer) -> str:
