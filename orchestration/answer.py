@@ -26,8 +26,9 @@ import duckdb
 from orchestration.publication import MARTS
 from orchestration.settings import Settings
 
-ANSWERED = tuple(mart for mart in MARTS if mart != "mart_outcome_cube")
-"""The marts an answer holds. The cube is for exploring, and dear for a day outside its window."""
+ANSWERED = tuple(mart for mart in MARTS if mart not in ("mart_outcome_cube", "mart_revisions"))
+"""The marts an answer holds. The cube is for exploring, and dear for a day outside its window; revisions are of days
+that are reported."""
 
 _REPORTING_DATES = "int_reporting_dates"
 _STORED = "stored"

@@ -43,8 +43,9 @@ def partition_key(delivery_id: str) -> str:
 
 
 def delivery_specs() -> list[dg.AssetSpec]:
-    """Landing, quarantine and validated assets of every extract."""
-    specs = []
+    """Landing, quarantine and validated assets of every extract, and what their deliveries revise."""
+    revised = "What each delivery changed in the counts of days before it, by cause."
+    specs = [_registry_spec("revisions", "validated", revised, "validated")]
     for extract in (*EXTRACTS.values(), DOSSIERS):
         landing = dg.AssetKey(["landing", extract.name])
         from_landing = [landing] if extract is DOSSIERS else [landing, dg.AssetKey(["landing", DOSSIERS.name])]
@@ -62,7 +63,7 @@ def delivery_specs() -> list[dg.AssetSpec]:
             specs.append(
                 _spec(
                     dg.AssetKey(["validated", extract.name]),
-                    f"{extract.title}: state of the registry with the delivery, numbers replaced by pseudonyms.",
+                    f"{extract.title}: what the delivery changed in the state of the registry, with pseudonyms.",
                     from_landing,
                     {"parquet", "pandera"},
                 )

@@ -12,10 +12,11 @@ import duckdb
 from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.asset_utils import DAGSTER_DBT_UNIQUE_ID_METADATA_KEY as UNIQUE_ID
 
-from orchestration import dbt_runner, publication, warehouse
+from orchestration import dbt_runner, publication, revisions, warehouse
 from orchestration.assets import DATA_ENGINEERING, MART_FRESHNESS, NIGHT
 from orchestration.dbt_runner import NodeResult, Project
 from orchestration.failures import told_to_people
+from orchestration.ledger import Ledger
 from orchestration.progress import reporter
 from orchestration.settings import Settings
 
@@ -74,7 +75,8 @@ def _build(
         context.assets_def.get_spec_for_check_key(key).metadata[UNIQUE_ID]: key
         for key in context.selected_asset_check_keys
     }
-    warehouse.prepare(settings, keep=context.is_subset)
+    revised = revisions.update(settings, project.manifest, Ledger(settings.ledger).taken(), reporter(context.log))
+    warehouse.prepare(settings, revised, keep=context.is_subset)
     selection = _selection(project, {*assets, *checks}) if context.is_subset else None
     results = dbt_runner.build(settings, selection, reporter(context.log))
     broken = [result for result in results if result.is_broken]

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from orchestration import dbt_runner, publication, warehouse
+from orchestration import dbt_runner, publication, revisions, warehouse
 from orchestration.answer import Answer, DateOutOfRange, answer
 from orchestration.ledger import Entry, Ledger
 from orchestration.publication import Release
@@ -161,7 +161,8 @@ def _built(settings: Settings, state: _State, report: Report) -> PastSettings:
 
 def _build(past: PastSettings, known_on: date | None, report: Report) -> None:
     project = dbt_runner.compiled_project(past)
-    warehouse.prepare(past, known_on=known_on)
+    revised = revisions.update(past, project.manifest, Ledger(past.ledger).taken(known_on), report)
+    warehouse.prepare(past, revised, known_on=known_on)
     broken = [result for result in dbt_runner.build(past, report=report) if result.is_broken]
     if broken:
         raise PastFailed("\n".join(["The warehouse of that state was not kept, for this broke:", *map(str, broken)]))

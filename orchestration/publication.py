@@ -32,6 +32,7 @@ from filelock import FileLock
 from pyarrow.csv import WriteOptions, write_csv
 
 from orchestration.ledger import Entry, Ledger
+from orchestration.records import record
 from orchestration.settings import PROJECT_ROOT, Settings
 
 MARTS: Mapping[str, tuple[str, ...]] = {
@@ -41,6 +42,17 @@ MARTS: Mapping[str, tuple[str, ...]] = {
     "mart_q4_completed_and_certified": ("as_of_date", "counting_unit", "participation_type"),
     "mart_q5_completed_not_certified": ("as_of_date", "counting_unit", "participation_type"),
     "mart_non_success_reasons": ("as_of_date", "counting_unit", "component", "participation_type", "reason"),
+    "mart_revisions": (
+        "known_after",
+        "delivery_id",
+        "mart",
+        "as_of_date",
+        "counting_unit",
+        "component",
+        "participation_type",
+        "reason",
+        "measure",
+    ),
     "mart_outcome_cube": (
         "as_of_date",
         "regime_code",
@@ -262,7 +274,9 @@ def _open_warehouse(
         ).fetchall()
     }
     for mart in MARTS:
-        if mart not in present or not connection.execute(f"select 1 from warehouse.marts.{mart} limit 1").fetchone():
+        is_filled = mart in present and connection.execute(f"select 1 from warehouse.marts.{mart} limit 1").fetchone()
+        # The first delivery revises nothing.
+        if not is_filled and not (mart in present and mart == "mart_revisions"):
             raise PublicationError(f"{settings.warehouse}: marts.{mart} is missing or empty; nothing was published.")
     return connection.execute("select known_on, synthetic from warehouse.registry.knowledge").fetchone()
 
@@ -377,6 +391,8 @@ def roll_back(settings: Settings, release_id: str, reason: str = "") -> Release:
         inputs = _inputs(settings)
         # What the nights published last, however many rollbacks ago.
         replaced = held.instead_of if held else before.release_id if before else release_id
+        # Before it is done: killed in between, it is recorded without having happened, never the other way round.
+        record(settings, "rollback", release=release_id, instead_of=before and before.release_id, reason=reason)
         if _inputs_of(release.manifest) == inputs or (held and release_id == replaced):
             _serve(settings, release)
             _marker(settings).unlink(missing_ok=True)

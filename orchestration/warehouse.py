@@ -9,16 +9,19 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
 import duckdb
+import polars as pl
 
 from orchestration.answer import record_definitions
 from orchestration.history import history_query, state_query
 from orchestration.ledger import Entry, Ledger
 from orchestration.publication import code_version
 from orchestration.quarantine import quarantine_query
+from orchestration.revisions import SCHEMA as REVISIONS
 from orchestration.settings import Settings
 from schemas import EXTRACTS
 
@@ -43,9 +46,12 @@ def needs_build(settings: Settings, known_on: date | None = None) -> bool:
     return not settings.warehouse.exists() or _recorded_stamp(settings.warehouse) != _stamp(ledger.entries(known_on))
 
 
-def prepare(settings: Settings, *, keep: bool = False, known_on: date | None = None) -> Path:
+def prepare(
+    settings: Settings, revised: Sequence[Path] = (), *, keep: bool = False, known_on: date | None = None
+) -> Path:
     """Make the build file with schema `registry` and return it.
 
+    ``revised``: files of ``revisions.update``, for the same deliveries.
     ``keep``: begin with a copy of the present warehouse, for building only some of its models again.
     ``known_on``: as if no delivery dated after this day existed.
 
@@ -80,6 +86,7 @@ def prepare(settings: Settings, *, keep: bool = False, known_on: date | None = N
             "select ?::date as known_on, ?::varchar as last_delivery_id, ?::boolean as synthetic",
             [taken[-1].date, taken[-1].delivery_id, taken[-1].synthetic],
         )
+        _tell_revisions(connection, revised)
         connection.execute("create or replace table registry.build as select ?::varchar as stamp", [_stamp(entries)])
     return path
 
@@ -136,6 +143,13 @@ def _tell_accounts(connection: duckdb.DuckDBPyConnection, taken: list[Entry]) ->
         for a in entry.reconciliation
     ]
     connection.executemany("insert into registry.reconciliation values (?, ?, ?, ?, ?, ?)", rows)
+
+
+def _tell_revisions(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:
+    revisions = pl.concat([pl.DataFrame(schema=REVISIONS), *map(pl.read_parquet, files)])
+    connection.register("revised", revisions.to_arrow())
+    connection.execute("create or replace table registry.revisions as from revised")
+    connection.unregister("revised")
 
 
 def _stamp(entries: list[Entry]) -> str:

@@ -16,12 +16,14 @@ from typing import Any
 from unittest import mock
 
 import duckdb
+import polars as pl
 import pyarrow as pa
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.artifacts.schemas.results import NodeStatus
 from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 
+from orchestration.revisions import SCHEMA as REVISIONS
 from tests.deliveries import COLUMNS
 
 Row = Mapping[str, Any]
@@ -92,6 +94,8 @@ def write_registry(path: Path, tables: Tables, known_on: date) -> None:
             "create table registry.quarantined_rows(delivery_id varchar, extract varchar, line_number bigint,"
             " rule_codes varchar[], row json, released_by varchar)"
         )
+        connection.register("none_revised", pl.DataFrame(schema=REVISIONS).to_arrow())
+        connection.execute("create table registry.revisions as from none_revised")
         connection.execute(
             "create table registry.knowledge as select $known_on::date as known_on, $id as last_delivery_id,"
             " true as synthetic",

@@ -105,7 +105,7 @@ def test_every_other_table_of_the_definitions_is_there(table, built_columns):
 
 def test_counts_are_integers_and_rates_are_exact_millionths(built_columns):
     marts = {table: columns for table, columns in built_columns.items() if table.startswith("marts.")}
-    assert len(marts) == 7
+    assert len(marts) == 8
     for table, columns in marts.items():
         for column, data_type in columns.items():
             if column == "n" or column.startswith("n_"):

@@ -98,7 +98,7 @@ def test_the_same_rows_in_warehouse_file_and_parquet(released):
         for told in current(released).manifest["marts"]:
             mart, order = told["name"], ", ".join(MARTS[told["name"]])
             rows = warehouse.execute(f"from marts.{mart} order by {order}").fetchall()
-            assert len(rows) == told["rows"] > 0
+            assert len(rows) == told["rows"] and (rows or mart == "mart_revisions")
             # Without `order by`: the tables and files are in the order of their grain.
             assert published.execute(f"from marts.{mart}").fetchall() == rows
             parquet = pq.read_table(internal(released) / "parquet" / f"{mart}.parquet")
@@ -114,7 +114,8 @@ def test_the_published_file_holds_the_marts_and_nothing_else(released):
         assert sorted(tables) == sorted(("marts", mart) for mart in MARTS)
         assert connection.execute("select count(*) from duckdb_views() where not internal").fetchone() == (0,)
         for mart in MARTS:
-            assert connection.execute(f"select count(*) from marts.{mart}").fetchone()[0] > 0
+            (n_rows,) = connection.execute(f"select count(*) from marts.{mart}").fetchone()
+            assert n_rows > 0 or mart == "mart_revisions", "one delivery revises nothing"
 
 
 def test_any_duckdb_from_1_0_on_can_open_it(released):
@@ -159,7 +160,8 @@ def test_nothing_in_it_is_about_a_person(released):
         "as_of_date", "known_on", "counting_unit", "component", "participation_type", "reason", "n", "share",
         "certified_passed_rate", "uncertified_passed_rate", "uncertified_failed_rate", "certified_failed_rate",
         "certified_rate", "passed_rate", "regime_code", "cohort_quarter", "sex", "age_group", "nationality_group",
-        "region", "agency_kbo", "outcome",
+        "region", "agency_kbo", "outcome", "delivery_id", "previous_delivery_id", "mart", "measure", "old_value",
+        "new_value", "difference", "known_before", "known_after",
     }  # fmt: skip
 
 
@@ -404,7 +406,7 @@ for _ in sys.stdin:
 # What is not published
 
 
-@pytest.mark.parametrize("mart", MARTS)
+@pytest.mark.parametrize("mart", [mart for mart in MARTS if mart != "mart_revisions"])
 def test_a_missing_or_empty_mart_is_not_published(night, mart):
     for damage in (f"delete from marts.{mart}", f"drop table marts.{mart}"):
         with duckdb.connect(night.warehouse) as connection:
@@ -443,7 +445,7 @@ def test_the_marts_and_their_grains_are_those_of_dbt_and_of_the_definitions():
                     declared[model["name"]] = tuple(test["unique_grain"]["arguments"]["columns"])
     assert len(declared) >= 6
     assert declared.items() <= MARTS.items()
-    assert dict(MARTS) == GRAINS
+    assert {mart: grain for mart, grain in MARTS.items() if mart != "mart_revisions"} == GRAINS
 
 
 def test_a_manifest_is_json_for_people(released):

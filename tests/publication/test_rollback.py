@@ -21,6 +21,7 @@ from orchestration.publication import (
     roll_back,
     rollback_in_force,
 )
+from orchestration.records import records
 from orchestration.settings import Settings
 from orchestration.status import status
 from tests.publication.nights import KNOWN_ON, data_folder, taken
@@ -145,6 +146,18 @@ def test_going_back_twice_still_knows_what_the_nights_published(place):
     roll_back(place.settings, place.old.release_id)
     assert rollback_in_force(place.settings).instead_of == newest.release_id
     assert publish(place.settings).release_id == place.old.release_id
+
+
+def test_it_leaves_a_record(place):
+    roll_back(place.settings, place.old.release_id, "wrong extract")
+    roll_back(place.settings, place.new.release_id)
+    with pytest.raises(UnknownRelease):
+        roll_back(place.settings, "other")
+    old, new = place.old.release_id, place.new.release_id
+    assert [(made.act, made.details) for made in records(place.settings)] == [
+        ("rollback", {"release": old, "instead_of": new, "reason": "wrong extract"}),
+        ("rollback", {"release": new, "instead_of": old, "reason": ""}),
+    ]
 
 
 def test_killed_between_its_two_steps_nothing_happened(place, monkeypatch):
