@@ -126,11 +126,21 @@ def publish_as_known(settings: Settings, known_on: date, report: Report = _silen
         return publication.write_release(past, state.known_on)
 
 
-def discard(settings: Settings) -> None:
-    """Remove every warehouse of an earlier state: what they were built from is no longer what it was."""
+@contextmanager
+def held_off(settings: Settings) -> Iterator[None]:
+    """No earlier state is built meanwhile, and none is left: for whoever changes what they are built from."""
     with _alone(settings, _silently):
-        shutil.rmtree(settings.data / "past", ignore_errors=True)
-        shutil.rmtree(settings.work / "past", ignore_errors=True)
+        try:
+            yield
+        finally:
+            shutil.rmtree(settings.data / "past", ignore_errors=True)
+            shutil.rmtree(settings.work / "past", ignore_errors=True)
+
+
+def discard(settings: Settings) -> None:
+    """Remove every warehouse of an earlier state."""
+    with held_off(settings):
+        pass
 
 
 def _state(settings: Settings, known_on: date) -> _State:
