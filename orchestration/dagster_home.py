@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestration.night_lock import Busy, night_lock
-from orchestration.settings import Settings, load_settings
+from orchestration.settings import Settings, cannot_write, load_settings
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -63,7 +63,10 @@ retention:
 def prepare(settings: Settings) -> Path:
     """Make the home, or bring its configuration up to date, and return it."""
     home = settings.dagster_home
-    home.mkdir(parents=True, exist_ok=True)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(settings.data, error) from None
     configuration = home / "dagster.yaml"
     text = CONFIGURATION.format(history=json.dumps(str(home / "history" / "runs")))
     if not configuration.exists() or configuration.read_text(encoding="utf-8") != text:

@@ -24,7 +24,7 @@ from orchestration.ledger import DELIVERY_CHANGED, Entry, Ledger
 from orchestration.manifest import Manifest, Refusal, about, glimpse, read_manifest
 from orchestration.pseudonyms import Key, load_key
 from orchestration.reading import read_extract
-from orchestration.settings import Settings, SettingsError
+from orchestration.settings import Settings, SettingsError, cannot_write
 from orchestration.validation import DeliveredRows, Limits, Verdict, validate
 from schemas import DELETED, DOSSIERS, EXTRACTS
 
@@ -295,9 +295,7 @@ def _make_zones(settings: Settings) -> None:
         if not os.access(settings.data, os.W_OK):
             raise PermissionError(13, "Permission denied")
     except OSError as error:
-        raise SettingsError(
-            f"KBI_DATA: {settings.data} cannot be written ({error.strerror}). Point KBI_DATA to a folder of your own."
-        ) from None
+        raise cannot_write(settings.data, error) from None
     _empty(_scratch(settings))
     _scratch(settings).mkdir(mode=0o700)
 

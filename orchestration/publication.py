@@ -273,12 +273,18 @@ def _open_warehouse(
             "select table_name from duckdb_tables() where database_name = 'warehouse' and schema_name = 'marts'"
         ).fetchall()
     }
+    # The first delivery revises nothing, and a registry without a contract has no cell of the cube.
+    may_be_empty = {"mart_revisions"}
+    if _is_empty(connection, "facts.fct_trajectory"):
+        may_be_empty.add("mart_outcome_cube")
     for mart in MARTS:
-        is_filled = mart in present and connection.execute(f"select 1 from warehouse.marts.{mart} limit 1").fetchone()
-        # The first delivery revises nothing.
-        if not is_filled and not (mart in present and mart == "mart_revisions"):
+        if mart not in present or (mart not in may_be_empty and _is_empty(connection, f"marts.{mart}")):
             raise PublicationError(f"{settings.warehouse}: marts.{mart} is missing or empty; nothing was published.")
     return connection.execute("select known_on, synthetic from warehouse.registry.knowledge").fetchone()
+
+
+def _is_empty(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+    return connection.execute(f"select 1 from warehouse.{table} limit 1").fetchone() is None
 
 
 def _copy_marts(connection: duckdb.DuckDBPyConnection, path: Path) -> None:

@@ -123,7 +123,8 @@ def _differences(
         _find_causes(connection, directories, delivery, previous.date)
         dates = _reporting_dates(manifest, previous.date)
         found = []
-        for (cause,) in connection.execute("select distinct cause from causes order by cause").fetchall():
+        # Before the first reporting date there is nothing to revise.
+        for (cause,) in dates and connection.execute("select distinct cause from causes order by cause").fetchall():
             persons = f"select person_key from touched semi join (from causes where cause = '{cause}') using (cluster)"
             old = _counts(scope, manifest, persons, "before", previous.date, dates)
             new = _counts(scope, manifest, persons, "after", entry.date, dates)

@@ -1,3 +1,5 @@
+{{ config(meta={'dagster': {'ref': {'name': 'mart_outcome_cube'}}}) }}
+
 -- What: on the date of the last delivery the cube holds every contract signed up to it, once per component.
 -- To resolve: look at int_contract_strata: a contract without stratum, or with two.
 with cube as (

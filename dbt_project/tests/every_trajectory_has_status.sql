@@ -1,3 +1,5 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_trajectory_component_status'}}}) }}
+
 -- What: every contract signed up to the last delivery has intervals for both components, no other has any.
 -- To resolve: look at int_component_milestones for that contract.
 with expected as (

@@ -1,3 +1,5 @@
+{{ config(meta={'dagster': {'ref': {'name': 'mart_q1_pass_rate'}}}) }}
+
 -- What: outcomes add up to the population, numerators lie within denominators, strata add up to totals, the four cells
 -- to the completed, the reasons to the non-successful. When: before every publication. To resolve: the first column
 -- names the broken identity; start at the counts model it is made from.

@@ -22,6 +22,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 import duckdb
+import polars as pl
 from click.testing import CliRunner
 
 from orchestration.cli import main
@@ -173,6 +174,14 @@ def wait_until(condition: Callable[[], object], process: subprocess.Popen[str], 
 def bytes_under(directory: Path) -> Mapping[str, bytes]:
     """Every file below a directory, by its path."""
     return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def rows_under(directory: Path) -> Mapping[str, list[str]]:
+    """The rows of every Parquet file below a directory, by its path; their order says nothing."""
+    return {
+        str(path.relative_to(directory)): sorted(map(repr, pl.read_parquet(path).rows()))
+        for path in directory.rglob("*.parquet")
+    }
 
 
 @cache

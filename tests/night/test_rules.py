@@ -7,6 +7,7 @@ from collections import Counter
 from itertools import groupby
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 import schemas
@@ -110,8 +111,24 @@ def test_a_rule_that_is_taken_out_is_not_judged(code: str, folder: Folder, monke
     }
 
 
-def quarantined_on_disk(directory: Path) -> dict[tuple[str, int], set[str]]:
-    import polars as pl
+WHOLE = ("period_reversed", "alias_cycle")
+"""Taken out in a whole night by default too; the others differ in nothing but the rows."""
 
+
+@pytest.mark.parametrize(
+    "code", [pytest.param(code, marks=[] if code in WHOLE else pytest.mark.slow) for code in CODES[:-1]]
+)
+def test_what_nobody_judges_is_accepted_by_the_whole_night(
+    code: str, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(schemas.RULES, code)
+    folder.variables.update(TOLERANT)
+    deliver_plants(folder)
+    ran = folder.night()
+    assert (ran.exit_code, ran.lines) == (0, [("planted", "taken", "")]), ran.stderr
+    assert folder.quarantined() == PLANTS.without_rule(code)
+
+
+def quarantined_on_disk(directory: Path) -> dict[tuple[str, int], set[str]]:
     rows = [row for path in directory.glob("*/*.parquet") for row in pl.read_parquet(path).iter_rows(named=True)]
     return {(row["extract"], row["line_number"]): set(row["rule_codes"]) for row in rows}
