@@ -42,11 +42,14 @@ lint: setup ## style of Python and SQL
 	$(BIN)/ruff format --check .
 	$(BIN)/sqlfluff lint dbt_project/models dbt_project/tests
 
+# Two processes; a file's tests share what its fixtures made, so they stay together.
+PARALLEL := -n 2 --dist loadfile -q
+
 test: setup ## the test suite (under 10 minutes)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
 
 test-all: setup ## everything, with the slow proofs, Chromium and the real dossiers; a skipped test is a failure
-	$(BIN)/python -m pytest --no-skips
+	$(BIN)/python -m pytest --no-skips $(PARALLEL)
 
 CONTRACTS ?= 400000
 bench: setup ## the night against one plain DuckDB script, CONTRACTS=400000

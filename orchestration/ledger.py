@@ -48,6 +48,7 @@ class Entry(BaseModel):
     that of other bytes under which a taken delivery lies there now (``delivery_changed``); ``signature``: cheap
     attributes of the files, under which that identity was established. ``rule_counts``: quarantined rows per extract
     and rule code; one row may count under several codes. A refused delivery has no row accounts: nothing was taken.
+    ``withdrawn``: fingerprints under which this delivery was taken and withdrawn; those bytes are never taken again.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -68,6 +69,7 @@ class Entry(BaseModel):
     rule_counts: Mapping[str, Mapping[str, int]] = Field(default_factory=dict)
     reconciliation: tuple[RowAccount, ...] = ()
     unexpected_columns: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    withdrawn: tuple[str, ...] = ()
 
     @property
     def fingerprint_now(self) -> str | None:

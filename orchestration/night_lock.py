@@ -11,7 +11,8 @@ from contextlib import contextmanager
 
 from filelock import FileLock, Timeout
 
-from orchestration.settings import Settings, SettingsError
+from orchestration.exchange import complete
+from orchestration.settings import Settings, cannot_write
 
 
 class Busy(Exception):
@@ -21,6 +22,8 @@ class Busy(Exception):
 @contextmanager
 def night_lock(settings: Settings) -> Iterator[None]:
     """Hold the lock, without waiting for it. A process that holds it may take it again; a killed process loses it.
+
+    An exchange of zones that a killed process left is completed first: nothing else is done on half of one.
 
     Raises:
         Busy: another process holds it.
@@ -35,10 +38,9 @@ def night_lock(settings: Settings) -> Iterator[None]:
             f"Another night is running: it holds {settings.lock_file}. Wait until it has ended; nothing was done."
         ) from None
     except OSError as error:
-        raise SettingsError(
-            f"KBI_DATA: {settings.data} cannot be written ({error.strerror}). Point KBI_DATA to a folder of your own."
-        ) from None
+        raise cannot_write(settings.data, error) from None
     try:
+        complete(settings)
         yield
     finally:
         lock.release()

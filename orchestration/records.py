@@ -36,24 +36,36 @@ class Record:
         return f"{self.at} {self.by}: {self.act.replace('_', ' ')}" + (f" ({told})" if told else "")
 
 
-def record(settings: Settings, act: str, **details: Any) -> Record:
-    """Add one act; it is on disk when this returns.
+def now(act: str, **details: Any) -> Record:
+    """The record of an act done at this moment by this account.
 
     Args:
         details: JSON values: ids of deliveries and releases, counts, the reason that was given; never a person's data.
     """
-    made = Record(datetime.now(UTC).isoformat(timespec="seconds"), _account(), act, details)
-    line = json.dumps({"at": made.at, "by": made.by, "act": act, **details}, ensure_ascii=False) + "\n"
-    path = _path(settings)
-    # One write to the end of the file: lines of two processes do not mix. A power cut may leave a last line without
-    # its end, which the next one must not continue.
-    with path.open("ab+") as file:
-        if file.tell() and not _ends_a_line(path):
-            line = "\n" + line
+    return Record(datetime.now(UTC).isoformat(timespec="seconds"), _account(), act, details)
+
+
+def record(settings: Settings, act: str, **details: Any) -> Record:
+    """Add one act, done now (arguments as ``now``); it is on disk when this returns."""
+    made = now(act, **details)
+    add(settings, made)
+    return made
+
+
+def add(settings: Settings, made: Record) -> None:
+    """Add a record, unless it is there: an act that was killed is completed, and told once."""
+    if made in records(settings):
+        return
+    line = json.dumps({"at": made.at, "by": made.by, "act": made.act, **made.details}, ensure_ascii=False) + "\n"
+    # One write to the end of the file: lines of two processes do not mix.
+    with _path(settings).open("ab+") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read() != b"\n":
+                line = "\n" + line  # a power cut took the end of the last line
         file.write(line.encode())
         file.flush()
         os.fsync(file.fileno())
-    return made
 
 
 def records(settings: Settings) -> list[Record]:
@@ -75,12 +87,6 @@ def _parsed(line: str) -> Record | None:
 
 def _path(settings: Settings) -> Path:
     return settings.data / "records.jsonl"
-
-
-def _ends_a_line(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read() == b"\n"
 
 
 def _account() -> str:

@@ -11,6 +11,7 @@ hangs together with it gives; so every changed unit x component x date has one, 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -89,7 +90,8 @@ def update(
         if not path.exists():
             report(f"{taken[n].delivery_id}: what it changes in figures of days before it")
             settings.revisions.mkdir(parents=True, exist_ok=True)
-            aside = path.with_suffix(".partial")
+            # A night and a build of an earlier state may be at it at once.
+            aside = path.with_suffix(f".{os.getpid()}.partial")
             _differences(settings, manifest, taken[:n], taken[n]).write_parquet(aside)
             for outdated in settings.revisions.glob(f"{taken[n].delivery_id}-????????????????.parquet"):
                 outdated.unlink()

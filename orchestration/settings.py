@@ -58,6 +58,15 @@ class Settings(BaseSettings):
         return self.data / "quarantine"
 
     @property
+    def withdrawn(self) -> Path:
+        """Restricted. Bytes of deliveries that were taken and then withdrawn: evidence, and never taken again."""
+        return self.data / "withdrawn"
+
+    def withdrawn_bytes(self, delivery_id: str, fingerprint: str) -> Path:
+        """Where the bytes of one withdrawn delivery lie; others of the same id may be withdrawn later."""
+        return self.withdrawn / delivery_id / fingerprint[:16]
+
+    @property
     def work(self) -> Path:
         """Restricted. Scratch of the running night; emptied at its start and end."""
         return self.data / "work"
@@ -76,6 +85,11 @@ class Settings(BaseSettings):
     def warehouse(self) -> Path:
         """The warehouse that dbt built last and whose checks passed."""
         return self.data / "warehouse.duckdb"
+
+    @property
+    def build_due(self) -> Path:
+        """There when the warehouse is out of date although ledger and code are as it was built from."""
+        return self.warehouse.with_suffix(".due")
 
     @property
     def dbt_target(self) -> Path:
@@ -101,6 +115,13 @@ class Settings(BaseSettings):
     def lock_file(self) -> Path:
         """Held by the one night that runs."""
         return self.data / "night.lock"
+
+
+def cannot_write(data: Path, error: OSError) -> SettingsError:
+    """What to say when ``KBI_DATA`` cannot be written."""
+    return SettingsError(
+        f"KBI_DATA: {data} cannot be written ({error.strerror}). Point KBI_DATA to a folder of your own."
+    )
 
 
 def load_settings() -> Settings:

@@ -43,7 +43,9 @@ def needs_build(settings: Settings, known_on: date | None = None) -> bool:
     ledger = Ledger(settings.ledger)
     if not ledger.taken(known_on):
         return False
-    return not settings.warehouse.exists() or _recorded_stamp(settings.warehouse) != _stamp(ledger.entries(known_on))
+    if settings.build_due.exists() or not settings.warehouse.exists():
+        return True
+    return _recorded_stamp(settings.warehouse) != _stamp(ledger.entries(known_on))
 
 
 def prepare(
@@ -65,6 +67,8 @@ def prepare(
             f"No delivery was taken yet. Put one into {settings.landing} and run `kbi night`, or materialize the "
             "landing assets first."
         )
+    # Of some models alone no warehouse comes up to date.
+    stamp = None if keep and needs_build(settings) else _stamp(entries)
     path = build_file(settings)
     shutil.rmtree(path.parent, ignore_errors=True)
     path.parent.mkdir(parents=True, mode=0o700)
@@ -87,7 +91,7 @@ def prepare(
             [taken[-1].date, taken[-1].delivery_id, taken[-1].synthetic],
         )
         _tell_revisions(connection, revised)
-        connection.execute("create or replace table registry.build as select ?::varchar as stamp", [_stamp(entries)])
+        connection.execute("create or replace table registry.build as select ?::varchar as stamp", [stamp])
     return path
 
 
@@ -115,6 +119,7 @@ def commit(settings: Settings, target: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
     path.replace(settings.warehouse)
+    settings.build_due.unlink(missing_ok=True)
     shutil.rmtree(path.parent, ignore_errors=True)
 
 
@@ -165,4 +170,4 @@ def _recorded_stamp(warehouse: Path) -> str | None:
     except duckdb.Error:
         # An older layout, or a damaged file: build it anew.
         return None
-    return str(row[0]) if row else None
+    return row[0] if row else None

@@ -124,7 +124,9 @@ def test_nothing_new_builds_and_publishes_nothing(folder: Folder, instance: dg.D
     checks = result.get_asset_check_evaluations()
     assert len(checks) > 100 and all(check.passed for check in checks), "a quiet night leaves no check unanswered"
     planned = [
-        e for e in instance.all_logs(result.run_id) if e.dagster_event_type_value == "ASSET_CHECK_EVALUATION_PLANNED"
+        e
+        for e in instance.all_logs(result.run_id)
+        if e.dagster_event and e.dagster_event.event_type_value == "ASSET_CHECK_EVALUATION_PLANNED"
     ]
     assert len(planned) == len(checks)
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import duckdb
 import polars as pl
 import pytest
 
 import schemas
+from orchestration.history import ROW_NUMBER, state_query
 from orchestration.intake import take_waiting
 from orchestration.pseudonyms import load_key
 from orchestration.settings import PROJECT_ROOT
@@ -21,6 +23,7 @@ from tests.dossiers import answers as xml
 from tests.night.dossier_deliveries import write_dossiers
 from tests.night.nights import Folder
 
+DELIVERIES = ("1-tables", "2-folder", "3-zip")
 REAL = PROJECT_ROOT.parent / "shared" / "kbi-dossiers"
 
 # Numbers of the persons in `minimal_registry(n)`, known from tables with nationality MA, municipality 11002 and a
@@ -59,7 +62,8 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> Folder:
 def state(folder: Folder, delivery_id: str, extract: str, **where: str) -> list[dict[str, Any]]:
     """Rows of the state with a delivery, numbers given as such."""
     key = load_key(folder.settings, synthetic=True)
-    rows = pl.read_parquet(folder.settings.validated / delivery_id / f"{extract}.parquet")
+    until = [folder.settings.validated / name for name in DELIVERIES[: DELIVERIES.index(delivery_id) + 1]]
+    rows = duckdb.sql(state_query(until, extract)).pl().drop(ROW_NUMBER)
     for column, number in where.items():
         (pseudonym,) = key.pseudonyms(pl.Series([number]))
         rows = rows.filter(pl.col(schemas.PSEUDONYM_COLUMNS[column]) == pseudonym)
@@ -84,7 +88,9 @@ def test_what_dossiers_do_not_carry_stays_as_known(taken: Folder) -> None:
     for delivery_id in ("2-folder", "3-zip"):
         (known,) = state(taken, delivery_id, "personen", insz=AGAIN)
         assert (known["nationaliteit_code"], known["nis_gemeente"]) == ("MA", "11002")
-        assert known["geboortedatum"] == date(1984, 2, 29) and known["delivered_in"] == delivery_id
+        assert known["geboortedatum"] == date(1984, 2, 29) and known["delivered_in"] == "2-folder", (
+            "the second brings nothing new of it"
+        )
         (new,) = state(taken, delivery_id, "personen", insz=NEW)
         assert (new["nationaliteit_code"], new["nis_gemeente"]) == (None, None)
         assert len(state(taken, delivery_id, "insz_wijzigingen")) == 4
