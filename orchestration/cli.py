@@ -240,6 +240,24 @@ def answer(as_of: date, known_on: date | None, compare_known_on: date | None, ou
 
 
 @main.command()
+@click.option("--as-of", required=True, type=DATE, help="A reporting date of both: the end of a month, or 2016-09-08.")
+@click.option("--from", "old", required=True, metavar="RELEASE", help="The older release.")
+@click.option("--to", "new", required=True, metavar="RELEASE", help="The newer one.")
+@FORMAT
+def explain(as_of: date, old: str, new: str, output: str) -> None:
+    """Explain why two releases give other figures for the same day, cause by cause."""
+    from orchestration.explanation import NotExplained
+    from orchestration.explanation import explain as explain_difference
+    from orchestration.publication import UnknownRelease
+
+    try:
+        found = explain_difference(load_settings(), as_of, old, new)
+    except (UnknownRelease, NotExplained) as error:
+        raise click.UsageError(str(error)) from None
+    click.echo(found.as_json() if output == "json" else found.as_text())
+
+
+@main.command()
 @click.argument("release")
 @click.option("--reason", default="", help="Why, for the record.")
 def rollback(release: str, reason: str) -> None:

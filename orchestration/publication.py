@@ -217,6 +217,39 @@ def releases(settings: Settings) -> list[Release]:
     ]
 
 
+def named(settings: Settings, release_id: str) -> Release:
+    """The release of this name.
+
+    Raises:
+        UnknownRelease: there is none; the message lists those there are.
+    """
+    known = {release.release_id: release for release in releases(settings)}
+    if release_id not in known:
+        there_are = f"There are: {', '.join(known)}." if known else "Nothing was published yet."
+        raise UnknownRelease(f"There is no release {release_id!r}. {there_are}")
+    return known[release_id]
+
+
+def _definitions() -> dict[str, str]:
+    """Short hash of every file that says what a number means: schemas, models, macros and seeds."""
+    folders = ("schemas", "dbt_project/models", "dbt_project/macros", "dbt_project/seeds")
+    return {
+        path.relative_to(PROJECT_ROOT).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        for folder in folders
+        for path in sorted((PROJECT_ROOT / folder).rglob("*"))
+        if path.suffix in (".py", ".sql", ".csv")
+    }
+
+
+def _changelog(settings: Settings, definitions: Mapping[str, str]) -> list[str]:
+    """Files of definitions that differ from those of the release made before this one."""
+    before = max(releases(settings), key=lambda release: release.manifest["created_at"], default=None)
+    if before is None:
+        return []
+    told = before.manifest.get("definitions", {})
+    return sorted(path for path in told.keys() | definitions.keys() if told.get(path) != definitions.get(path))
+
+
 def _write(settings: Settings, aside: Path, deliveries: list[dict[str, Any]], code: str) -> Release:
     internal = aside / "internal"
     (internal / "parquet").mkdir(parents=True)
@@ -228,6 +261,7 @@ def _write(settings: Settings, aside: Path, deliveries: list[dict[str, Any]], co
         {"name": mart, "rows": rows[mart], "content_sha256": content_sha256(internal / "parquet" / f"{mart}.parquet")}
         for mart in MARTS
     ]
+    definitions = _definitions()
     release_id = _next_release_id(settings, known_on, _identity((deliveries, code)))
     manifest = {
         "release_id": release_id,
@@ -236,6 +270,8 @@ def _write(settings: Settings, aside: Path, deliveries: list[dict[str, Any]], co
         "synthetic": synthetic,
         "deliveries": deliveries,
         "code_version": code,
+        "changed_definitions": _changelog(settings, definitions),
+        "definitions": definitions,
         "engines": {"python": platform.python_version(), **{name: version(name) for name in ENGINES}},
         "marts": marts,
     }
@@ -387,13 +423,7 @@ def roll_back(settings: Settings, release_id: str, reason: str = "") -> Release:
         UnknownRelease: there is no such release.
     """
     with _serving(settings):
-        known = {release.release_id: release for release in releases(settings)}
-        if release_id not in known:
-            raise UnknownRelease(
-                f"There is no release {release_id!r}. "
-                + (f"There are: {', '.join(known)}." if known else "Nothing was published yet.")
-            )
-        release, before, held = known[release_id], current(settings), rollback_in_force(settings)
+        release, before, held = named(settings, release_id), current(settings), rollback_in_force(settings)
         inputs = _inputs(settings)
         # What the nights published last, however many rollbacks ago.
         replaced = held.instead_of if held else before.release_id if before else release_id

@@ -209,3 +209,37 @@ def test_files_hold_counts_only(planted: Folder) -> None:
     text = json.dumps(rows.to_dicts(), default=str)
     assert "X10" not in text and "C10" not in text
     assert not any(insz(2 * n) in text for n in OF.values())
+
+
+# -- explained to people --------------------------------------------------------------------------------------------
+
+
+def test_the_difference_between_two_releases_is_explained(night_by_night: tuple[Folder, dict[str, Path]]) -> None:
+    folder, releases = night_by_night
+    first, *_, last = releases.values()
+    arguments = ("explain", "--as-of", "2016-08-31", "--from", first.name, "--to", last.name)
+    ran = folder.kbi(*arguments, "--format", "json")
+    assert ran.exit_code == 0, ran.stderr
+    told = json.loads(ran.stdout)
+    expected = {k: v for k, v in differences(figures(first), figures(last)).items() if k[1] == date(2016, 8, 31)}
+    counts = {k: v for k, v in expected.items() if isinstance(v[1], int)}
+    assert counts and len(
+        [d for d in told["differences"] if "rate" not in d["measure"] and d["measure"] != "share"]
+    ) == len(counts)
+    for difference in told["differences"]:
+        assert difference["unexplained"] == 0
+        if difference["causes"]:
+            assert sum(difference["causes"].values()) == difference["new"] - difference["old"] != 0
+    said = folder.kbi(*arguments).stdout
+    assert "Vraag 1. Geslaagd" in said and "late registratie" in said and "SYNTHETISCH" in said
+
+
+def test_what_cannot_be_explained_is_wrong_usage(night_by_night: tuple[Folder, dict[str, Path]]) -> None:
+    folder, releases = night_by_night
+    first, *_, last = (release.name for release in releases.values())
+    for arguments, words in (
+        (("--as-of", "2016-08-30", "--from", first, "--to", last), "does not report"),
+        (("--as-of", "2016-08-31", "--from", "nothing", "--to", last), first),
+    ):
+        ran = folder.kbi("explain", *arguments)
+        assert ran.exit_code == 2 and words in ran.stderr and ran.stdout == ""
