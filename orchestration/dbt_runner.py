@@ -16,13 +16,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from orchestration.column_lineage import Lineage, column_lineage
 from orchestration.settings import DBT_PROJECT, Settings
 from orchestration.warehouse import dbt_environment
+
+if TYPE_CHECKING:
+    from orchestration.column_lineage import Lineage
 
 _RULED_BY = ("dbt-core", "dbt-duckdb", "sqlglot")
 
@@ -102,6 +104,9 @@ def _project_digest() -> str:
 
 
 def _compile(settings: Settings, directory: Path) -> None:
+    # The parser of SQL is imported where a project is compiled: no other night needs it.
+    from orchestration.column_lineage import column_lineage
+
     # Without introspection nothing is asked of a warehouse, so there need not be one yet.
     _invoke(settings, ["compile", "--no-introspect", "--no-populate-cache"])
     directory.mkdir(exist_ok=True)

@@ -28,6 +28,7 @@ class RunHistory(SqliteEventLogStorage):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._engines: dict[str, Engine] = {}
+        self._tables: set[str] = set()
         super().__init__(*args, **kwargs)
 
     @classmethod
@@ -61,6 +62,12 @@ class RunHistory(SqliteEventLogStorage):
         )
         event.listen(engine, "connect", lambda connection, _: connection.execute("pragma synchronous = normal"))
         return engine
+
+    def has_table(self, table_name: str) -> bool:
+        """Asked before every event of a check; a table that was seen once is not looked for again."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
 
     def dispose(self) -> None:
         """Close what is open: Dagster calls this when it is done with the instance."""
