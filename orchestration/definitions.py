@@ -86,6 +86,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         # The checks on delivered rows hang on assets that no step of their own makes: they must be named.
         selection=dg.AssetSelection.all() | dg.AssetSelection.all_asset_checks(),
         description="Take every waiting delivery, build the warehouse, check it, publish the marts.",
+        # Whoever starts it, the terminal it runs in shows what the steps say and not every event.
+        config={"loggers": {"console": {"config": {}}}},
         hooks={say_what_to_do},
     )
     return dg.Definitions(

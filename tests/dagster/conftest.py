@@ -32,10 +32,15 @@ def folder(tmp_path: Path, first_night: Folder, monkeypatch: pytest.MonkeyPatch)
     """A copy of that folder whose settings are this process's."""
     shutil.copytree(first_night.directory, tmp_path / "night", symlinks=True)
     folder = Folder(tmp_path / "night")
+    use(folder, monkeypatch)
+    return folder
+
+
+def use(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the folder's settings those of this process."""
     for name, value in folder.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("DAGSTER_HOME", str(dagster_home.prepare(folder.settings)))
-    return folder
 
 
 @pytest.fixture
