@@ -51,6 +51,10 @@ DATE = _Date()
 class _Commands(click.Group):
     """Says what went wrong in a sentence; only with --debug does a traceback follow."""
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which they stand here, the daily ones first."""
+        return list(self.commands)
+
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
@@ -76,7 +80,8 @@ def _fail(message: str, code: int) -> None:
 def main(debug: bool) -> None:
     """Reporting warehouse over Flanders' civic-integration registry.
 
-    Settings come from KBI_LANDING, KBI_DATA and others: see the README.
+    Settings come from the environment: KBI_LANDING, where deliveries appear (default: landing), KBI_DATA, where
+    everything is kept (default: data), and others that the README lists.
     """
 
 
@@ -94,9 +99,13 @@ def main(debug: bool) -> None:
 )
 @click.pass_context
 def night(ctx: click.Context, accept_volume: Sequence[str], known_on: date | None) -> None:
-    """Take every waiting delivery, build the warehouse, check it and publish the marts.
+    """Take every waiting delivery, build, check and publish.
 
-    Prints one line per delivery: its id, taken, unchanged or refused, and the refusal code, separated by tabs.
+    Prints one line per delivery: its id, taken, unchanged or refused, and the refusal code, separated by tabs. What
+    happens meanwhile is said on standard error.
+
+    Exit codes: 0 published, or nothing new; 1 failed, and the last release stays; 2 wrong usage; 3 a delivery was
+    refused for the first time, and the others are published; 5 another night runs.
     """
     from orchestration.night_lock import Busy, night_lock
 
@@ -148,9 +157,15 @@ def _run_night(settings: Settings, accept_volume: Sequence[str], *, debug: bool)
 
 
 def _exit_code(result: ExecuteInProcessResult) -> int:
+    from dagster._core.errors import DagsterExecutionInterruptedError
+
     from orchestration.checks import NO_DELIVERY_REFUSED
 
-    failed = {event.step_key for event in result.all_events if event.is_step_failure}
+    failures = [event for event in result.all_events if event.is_step_failure]
+    failed = {event.step_key for event in failures}
+    if any(event.step_failure_data.error.cls_name == DagsterExecutionInterruptedError.__name__ for event in failures):
+        # No hook is called for it.
+        click.echo("kbi: Interrupted. What was taken stays; run `kbi night` again for the rest.", err=True)
     if not failed:
         # No step failed, so no hook has said why.
         for event in result.all_events:
@@ -172,9 +187,15 @@ def _exit_code(result: ExecuteInProcessResult) -> int:
 def simulate(
     out: Path, contracts: int, seed: int, until: date, deliveries: int, file_format: str, dirty: float
 ) -> None:
-    """Write deliveries of a made-up registry: synthetic persons, realistic lives."""
+    """Write deliveries of a made-up registry.
+
+    Synthetic persons, realistic lives, late registrations from one delivery to the next. Prints where they are.
+    """
+    from orchestration.manifest import BRUSSELS
     from orchestration.simulation.deliveries import simulate as write_deliveries
 
+    if until > (today := datetime.now(BRUSSELS).date()):
+        raise click.UsageError(f"--until: {until} is in the future, and such a delivery is refused; today is {today}.")
     try:
         written = write_deliveries(out, contracts, seed, until, deliveries, file_format, dirty, _progress)
     except ValueError as error:
@@ -217,8 +238,9 @@ def _told_to_people() -> Iterator[None]:
 )
 @FORMAT
 def answer(as_of: date, known_on: date | None, compare_known_on: date | None, output: str) -> None:
-    """Answer written question 714 as of a day: Q1 to Q5 and the reasons of non-success.
+    """Answer written question 714 as of a day.
 
+    Q1 to Q5 and the reasons of non-success: the rows of the six marts, for any day and not for reporting dates only.
     An earlier state of knowledge is built first, which takes as long as a night; the last three are kept.
     """
     from orchestration.answer import Answer
@@ -245,7 +267,7 @@ def answer(as_of: date, known_on: date | None, compare_known_on: date | None, ou
 @click.option("--to", "new", required=True, metavar="RELEASE", help="The newer one.")
 @FORMAT
 def explain(as_of: date, old: str, new: str, output: str) -> None:
-    """Explain why two releases give other figures for the same day, cause by cause."""
+    """Explain, by cause, why figures differ between two releases."""
     from orchestration.explanation import NotExplained
     from orchestration.explanation import explain as explain_difference
     from orchestration.publication import UnknownRelease
@@ -261,9 +283,10 @@ def explain(as_of: date, old: str, new: str, output: str) -> None:
 @click.argument("release")
 @click.option("--reason", default="", help="Why, for the record.")
 def rollback(release: str, reason: str) -> None:
-    """Serve an earlier RELEASE again, at once, also while a night runs.
+    """Serve an earlier RELEASE again.
 
-    It stays until another delivery is taken or the code changes. The newest release is served again in the same way.
+    At once, also while a night runs. It stays until another delivery is taken or the code changes. The newest release
+    is served again in the same way.
     """
     from orchestration.publication import UnknownRelease, roll_back
 
@@ -277,7 +300,10 @@ def rollback(release: str, reason: str) -> None:
 @main.command()
 @FORMAT
 def status(output: str) -> None:
-    """Say which deliveries were taken and refused, where their rows went, and what is published."""
+    """Say what was taken, refused and published.
+
+    Which deliveries, where their rows went, the release being served, and what is left of the disk.
+    """
     from orchestration.status import status as status_of
 
     found = status_of(load_settings())
@@ -286,7 +312,10 @@ def status(output: str) -> None:
 
 @main.command()
 def summary() -> None:
-    """Print the answer of 2016 and of now, where every row went, and where to look further."""
+    """Say what `make night` ends with.
+
+    The answers as of the minister's day and of the last delivery, then what `kbi status` says.
+    """
     from orchestration.answer import AnswerError
     from orchestration.summary import summary as summary_of
 
@@ -298,7 +327,10 @@ def summary() -> None:
 
 @main.command()
 def prepare() -> None:
-    """Make Dagster's home in KBI_DATA and print it: before starting Dagster yourself."""
+    """Make Dagster's home in KBI_DATA, and print it.
+
+    Before starting a Dagster process yourself; `kbi night` and `make dev` do it.
+    """
     from orchestration.dagster_home import prepare as prepare_home
 
     click.echo(prepare_home(load_settings()))
