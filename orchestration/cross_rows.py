@@ -55,13 +55,12 @@ class CrossRows:
         self._is_delta, self._known, self._has_dossiers = is_delta, known, False
         spill.mkdir(parents=True, exist_ok=True)
         self._duckdb = duckdb.connect(
-            spill / "cross_rows.duckdb",
             config={
                 "memory_limit": memory_limit,
                 "temp_directory": str(spill),
                 "threads": 2,
                 "preserve_insertion_order": False,
-            },
+            }
         )
         for name, path in texts.items():
             self._run(f"create view delivered_{name} as from read_parquet({_quoted(path)})")

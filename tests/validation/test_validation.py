@@ -348,17 +348,17 @@ _extracts: dict[str, st.SearchStrategy[Row]] = {
         {"onderdeel_id": _ids("o"), "traject_id": _ids("t"), "type": st.just("TO_OB_MO")}
     ),
 }
-_full = st.fixed_dictionaries({extract: _rows(row) for extract, row in _extracts.items()})
+FULL = st.fixed_dictionaries({extract: _rows(row) for extract, row in _extracts.items()})
 _marks = st.sampled_from([None, None, None, None, "true", "misschien"])
-_delta = st.fixed_dictionaries(
+DELTA = st.fixed_dictionaries(
     {},
     optional={
         extract: _rows(st.builds(lambda row, mark: {**row, "verwijderd": mark}, row, _marks))
         for extract, row in _extracts.items()
     },
 )
-_delivery = st.one_of(st.tuples(st.just("full"), _full), st.tuples(st.just("delta"), _delta))
-_history = st.builds(lambda first, rest: [("full", first), *rest], _full, st.lists(_delivery, max_size=3))
+_delivery = st.one_of(st.tuples(st.just("full"), FULL), st.tuples(st.just("delta"), DELTA))
+_history = st.builds(lambda first, rest: [("full", first), *rest], FULL, st.lists(_delivery, max_size=3))
 History = list[tuple[str, dict[str, list[Row]]]]
 
 
@@ -371,7 +371,7 @@ def _agrees_with_the_model(directory: Path, deliveries: History) -> None:
         for extract in KEYS:
             assert known.quarantined(extract) == expected.codes[extract], extract
             assert known.released(extract) == expected.released[extract], extract
-            assert _keys(known.state(extract), extract) == _model_keys(model, extract)
+            assert keys_of(known.state(extract), extract) == model_keys(model, extract)
         for extract in KEYS if kind == "full" else tables:
             account = accounts[extract]
             assert account.n_duplicates == len(expected.duplicates[extract])
@@ -379,10 +379,10 @@ def _agrees_with_the_model(directory: Path, deliveries: History) -> None:
             assert account.n_delivered == account.n_accepted + account.n_quarantined + account.n_duplicates
 
 
-_quiet = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]}
+QUIET = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]}
 
 
-@settings(max_examples=15, **_quiet)
+@settings(max_examples=15, **QUIET)
 @given(deliveries=_history)
 def test_any_mixture_gives_exactly_the_expected_rows_and_codes(
     tmp_path_factory: pytest.TempPathFactory, deliveries: History
@@ -392,7 +392,7 @@ def test_any_mixture_gives_exactly_the_expected_rows_and_codes(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@settings(max_examples=1000, **_quiet)
+@settings(max_examples=1000, **QUIET)
 @given(deliveries=_history)
 def test_many_mixtures_give_exactly_the_expected_rows_and_codes(
     tmp_path_factory: pytest.TempPathFactory, deliveries: History
@@ -400,11 +400,11 @@ def test_many_mixtures_give_exactly_the_expected_rows_and_codes(
     _agrees_with_the_model(tmp_path_factory.mktemp("deliveries"), deliveries)
 
 
-def _keys(state: pl.DataFrame, extract: str) -> list[tuple[str, ...]]:
+def keys_of(state: pl.DataFrame, extract: str) -> list[tuple[str, ...]]:
     columns = [schemas.PSEUDONYM_COLUMNS.get(column, column) for column in KEYS[extract]]
     return sorted(tuple(str(value) for value in row) for row in state.select(columns).iter_rows())
 
 
-def _model_keys(model: Registry, extract: str) -> list[tuple[str, ...]]:
+def model_keys(model: Registry, extract: str) -> list[tuple[str, ...]]:
     names = {number: KEY.pseudonyms(pl.Series([number]))[0] for number in NUMBERS}
     return sorted(tuple(names.get(value, str(value)) for value in key) for key in model.state[extract])
