@@ -3,34 +3,49 @@
 Here: options, exit codes, standard output. Not here: any work. Every command imports what it needs itself, so that
 ``kbi status`` does not wait for Dagster.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a delivery was refused and the others are published, 5 another night
-runs.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a delivery was refused and the others are published, 4 a release is not
+what it was, 5 another night runs.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from orchestration.settings import SettingsError, load_settings
+from orchestration.settings import SettingsError
+from orchestration.settings import load_settings as settings_of_environment
 
 if TYPE_CHECKING:
     from dagster import ExecuteInProcessResult
 
     from orchestration.settings import Settings
 
-FAILED, REFUSED, BUSY = 1, 3, 5
+FAILED, REFUSED, DIFFERENT, BUSY = 1, 3, 4, 5
 
 
 def _progress(message: str) -> None:
     click.echo(message, err=True)
+
+
+def load_settings() -> Settings:
+    """The settings. What a killed rebuild left half done is done first, unless somebody is at it."""
+    from orchestration.exchange import is_pending
+
+    settings = settings_of_environment()
+    if is_pending(settings):
+        from orchestration.night_lock import Busy, night_lock
+
+        with suppress(Busy), night_lock(settings):
+            pass
+    return settings
 
 
 class _Date(click.ParamType):
@@ -46,6 +61,18 @@ class _Date(click.ParamType):
 
 
 DATE = _Date()
+
+
+class _Reason(click.ParamType):
+    name = "TEXT"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if re.search(r"(\d[\s.-]*){11}", value):
+            self.fail("it is kept for good, and it seems to hold a person's number: say it without.", param, ctx)
+        return " ".join(value.split())
+
+
+REASON = _Reason()
 
 
 class _Commands(click.Group):
@@ -157,13 +184,13 @@ def _run_night(settings: Settings, accept_volume: Sequence[str], *, debug: bool)
 
 
 def _exit_code(result: ExecuteInProcessResult) -> int:
-    from dagster._core.errors import DagsterExecutionInterruptedError
+    from dagster._core.execution.plan.objects import ErrorSource
 
     from orchestration.checks import NO_DELIVERY_REFUSED
 
     failures = [event for event in result.all_events if event.is_step_failure]
     failed = {event.step_key for event in failures}
-    if any(event.step_failure_data.error.cls_name == DagsterExecutionInterruptedError.__name__ for event in failures):
+    if any(event.step_failure_data.error_source is ErrorSource.INTERRUPT for event in failures):
         # No hook is called for it.
         click.echo("kbi: Interrupted. What was taken stays; run `kbi night` again for the rest.", err=True)
     if not failed:
@@ -281,7 +308,7 @@ def explain(as_of: date, old: str, new: str, output: str) -> None:
 
 @main.command()
 @click.argument("release")
-@click.option("--reason", default="", help="Why, for the record.")
+@click.option("--reason", type=REASON, default="", help="Why, for the record.")
 def rollback(release: str, reason: str) -> None:
     """Serve an earlier RELEASE again.
 
@@ -295,6 +322,88 @@ def rollback(release: str, reason: str) -> None:
     except UnknownRelease as error:
         raise click.UsageError(str(error)) from None
     click.echo(f"Served: {served.release_id}, state of knowledge of {served.manifest['known_on']}")
+
+
+@contextmanager
+def _instead_of_a_night() -> Iterator[Settings]:
+    """Hold the night's lock for work on what was taken, and say what that can run into."""
+    from orchestration.night_lock import Busy, night_lock
+    from orchestration.publication import UnknownRelease
+    from orchestration.retaking import NotTaken, RetakingFailed
+
+    settings = load_settings()
+    try:
+        with night_lock(settings), _told_to_people():
+            yield settings
+    except Busy as error:
+        _fail(str(error), BUSY)
+    except RetakingFailed as error:
+        _fail(str(error), FAILED)
+    except (NotTaken, UnknownRelease) as error:
+        raise click.UsageError(str(error)) from None
+
+
+@main.command()
+@click.option("--reason", type=REASON, default="", help="Why, for the record.")
+@click.pass_context
+def rebuild(ctx: click.Context, reason: str) -> None:
+    """Make everything again from the archive.
+
+    Takes every delivery again from its archived bytes, then builds, checks and publishes like a night. Where the ledger
+    is lost too, everything in the archive counts.
+
+    Exit codes: as of `kbi night`; 1 also where the archive is damaged, and then nothing has changed.
+    """
+    with _instead_of_a_night() as settings:
+        from orchestration.retaking import rebuild as rebuild_all
+
+        rebuild_all(settings, _progress, reason)
+        _run_night(settings, (), debug=ctx.parent.params["debug"])
+
+
+@main.command()
+@click.argument("delivery")
+@click.option("--reason", type=REASON, required=True, help="Why, for the record.")
+@click.pass_context
+def withdraw(ctx: click.Context, delivery: str, reason: str) -> None:
+    """Undo the taking of a valid but wrong DELIVERY.
+
+    What came after it is taken again without it; then builds, checks and publishes like a night. Its bytes are kept and
+    never taken again; corrected ones may come, in order, under the same name or a new one.
+
+    Exit codes: as of `kbi night`; 2 also where the delivery was not taken, or nothing would be left.
+    """
+    if not reason:
+        raise click.UsageError("--reason: say why; `kbi status` shows it to whoever misses the delivery.")
+    with _instead_of_a_night() as settings:
+        from orchestration.retaking import withdraw as withdraw_delivery
+
+        withdraw_delivery(settings, delivery, reason, _progress)
+        _run_night(settings, (), debug=ctx.parent.params["debug"])
+
+
+@main.command()
+@click.argument("release")
+def reproduce(release: str) -> None:
+    """Make a RELEASE again, and compare.
+
+    From the archived bytes of its deliveries, aside. Prints one line per mart: its name and same or differs, separated
+    by a tab; why it may differ is said on standard error.
+
+    Exit codes: 0 the same, 1 the archive lacks a delivery, 2 no such release, 4 a mart differs, 5 a night runs.
+    """
+    with _instead_of_a_night() as settings:
+        from orchestration.reproducing import reproduce as reproduce_release
+
+        found = reproduce_release(settings, release, _progress)
+    for mart, is_same in found.marts.items():
+        click.echo(f"{mart}\t{'same' if is_same else 'differs'}")
+    for note in found.notes:
+        _progress(note)
+    if found.n_erased:
+        _progress(f"{found.n_erased} persons erased since: without them it cannot be the same.")
+    if not found.is_same:
+        _fail(f"Release {release} is not what was published.", DIFFERENT)
 
 
 @main.command()

@@ -10,6 +10,8 @@ import hashlib
 import json
 import os
 import shutil
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -160,12 +162,14 @@ def _invoke(settings: Settings, arguments: list[str], callback: Callable[[Any], 
         "--log-path": settings.data / "dbt" / "logs",
     }
     quiet = ["--log-level", "none", "--log-level-file", "none"]
-    with _environment(dbt_environment(settings)):
+    with _environment(dbt_environment(settings)), _interrupts_as_dbt_knows_them():
         outcome = dbtRunner(callbacks=[callback]).invoke(
             [*arguments, *quiet, *(str(part) for pair in folders.items() for part in pair)]
         )
         # dbt keeps its connection for the process, and nobody else could open the file with other settings.
         DuckDBConnectionManager.close_all_connections()
+    if isinstance(outcome.exception, KeyboardInterrupt):
+        raise outcome.exception
     if outcome.exception:
         raise DbtFailed(f"dbt {arguments[0]}: {outcome.exception}")
     return outcome.result
@@ -183,3 +187,23 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _interrupts_as_dbt_knows_them() -> Iterator[None]:
+    """Signals to end raise KeyboardInterrupt: for that alone dbt cancels its queries and waits for its threads.
+
+    Dagster has them raise an exception of its own, after which the process died in the middle of the queries.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
