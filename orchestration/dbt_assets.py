@@ -4,25 +4,37 @@ Here: what Dagster shows of the dbt project, and the one step that builds it and
 running dbt (``dbt_runner.py``), what a build is given (``warehouse.py``), any meaning (``dbt_project/``).
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 import duckdb
-from dagster_dbt import DagsterDbtTranslator, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 from dagster_dbt.asset_utils import DAGSTER_DBT_UNIQUE_ID_METADATA_KEY as UNIQUE_ID
+from pyarrow import parquet
 
 from orchestration import dbt_runner, publication, revisions, warehouse
-from orchestration.assets import DATA_ENGINEERING, MART_FRESHNESS, NIGHT
+from orchestration.assets import DATA_ENGINEERING, MART_FRESHNESS, NIGHT, REVISIONS_KEY
 from orchestration.dbt_runner import NodeResult, Project
 from orchestration.failures import told_to_people
 from orchestration.ledger import Ledger
 from orchestration.progress import reporter
 from orchestration.settings import Settings
 
+_SAID_BY_TEST = {
+    "unique": "No two rows have the same {column_name}.",
+    "not_null": "{column_name} is never empty.",
+    "relationships": "Every {column_name} occurs in {to}.{field}.",
+    "unique_grain": "No two rows have the same {columns}.",
+    "same_row_count": "As many rows as {compare_to}: no join lost or multiplied one.",
+    "is_balanced": "Rows delivered = rows accepted + rows quarantined + exact duplicates.",
+}
+"""What the generic tests say of a model, with their arguments to fill in."""
+
 
 class Translator(DagsterDbtTranslator):
-    """The project as it stands, grouped so that the graph of groups reads from left to right."""
+    """The project as it stands, grouped so that the graph of groups reads from left to right, and told in words."""
 
     def __init__(self, manifest: Mapping[str, Any]) -> None:
         super().__init__()
@@ -40,6 +52,30 @@ class Translator(DagsterDbtTranslator):
         if dbt_resource_props["unique_id"] in self._after_facts:
             return "marts"
         return super().get_group_name(dbt_resource_props) or "staging"
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """The description alone: with the SQL behind it, as is the default, no list of assets can be read."""
+        return dbt_resource_props["description"]
+
+    def get_asset_check_spec(
+        self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
+    ) -> dg.AssetCheckSpec | None:
+        """The check of a data test, described."""
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        return spec and spec._replace(description=_said_by(manifest["nodes"][unique_id]))
+
+
+def _said_by(test: Mapping[str, Any]) -> str:
+    """What a data test tests, in words: those in its file, or those of its kind."""
+    if generic := test.get("test_metadata"):
+        words = {
+            name: ", ".join(value) if isinstance(value, list) else re.sub(r"ref\('(\w+)'\)", r"\1", str(value))
+            for name, value in generic["kwargs"].items()
+        }
+        return _SAID_BY_TEST[generic["name"]].format(**words)
+    comment = (line[2:].strip() for line in test["raw_code"].splitlines() if line.startswith("--"))
+    said = " ".join(comment).removeprefix("What: ")
+    return said[:1].upper() + said[1:]
 
 
 def build_models(project: Project) -> dg.AssetsDefinition:
@@ -83,6 +119,8 @@ def _build(
     if not broken:
         rows = _row_counts(settings)
         warehouse.commit(settings, project.directory)
+        n_revisions = sum(parquet.read_metadata(file).num_rows for file in revised)
+        context.log_event(dg.AssetMaterialization(REVISIONS_KEY, metadata={"dagster/row_count": n_revisions}))
         for result in results:
             if key := assets.get(result.unique_id):
                 yield dg.MaterializeResult(key, metadata=_metadata(key, result, rows, lineage))
@@ -126,7 +164,7 @@ def _metadata(
 ) -> dict[str, Any]:
     n_rows = rows.get((key.path[0], key.path[-1]))
     return {
-        "seconds": result.seconds,
+        "seconds": round(result.seconds, 3),
         **({} if n_rows is None else {"dagster/row_count": n_rows}),
         **({"dagster/column_lineage": lineage[key]} if key in lineage else {}),
     }
@@ -138,7 +176,7 @@ def _check_result(key: dg.AssetCheckKey, result: NodeResult) -> dg.AssetCheckRes
         asset_key=key.asset_key,
         check_name=key.name,
         severity=dg.AssetCheckSeverity.WARN if result.status == "warn" else dg.AssetCheckSeverity.ERROR,
-        metadata={"n_violations": result.failures or 0, "seconds": result.seconds},
+        metadata={"n_violations": result.failures or 0, "seconds": round(result.seconds, 3)},
     )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import dagster as dg
@@ -11,6 +14,8 @@ import pytest
 
 from orchestration import dagster_home
 from orchestration.definitions import build_definitions
+from orchestration.night_lock import night_lock
+from orchestration.settings import Settings
 from tests.deliveries import minimal_registry, write_delivery
 from tests.night.nights import Folder
 
@@ -60,3 +65,24 @@ def deliver(folder: Folder, delivery_id: str, n: int = 1, **differing: object) -
     return write_delivery(
         folder.landing, delivery_id, f"{delivery_id}T23:00:00+02:00", minimal_registry(n), **differing
     )
+
+
+@contextmanager
+def locked_elsewhere(folder: Folder) -> Iterator[None]:
+    """Another process holds the night's lock."""
+    context = multiprocessing.get_context("spawn")
+    holds, ends = context.Event(), context.Event()
+    process = context.Process(target=_hold, args=(folder.settings, holds, ends))
+    process.start()
+    assert holds.wait(60)
+    try:
+        yield
+    finally:
+        ends.set()
+        process.join(60)
+
+
+def _hold(settings: Settings, holds: Event, ends: Event) -> None:
+    with night_lock(settings):
+        holds.set()
+        ends.wait(300)

@@ -102,6 +102,17 @@ def test_every_data_test_is_a_check(definitions: dg.Definitions, folder) -> None
     assert tests - checks == set()
 
 
+def test_every_check_says_what_it_checks(graph: dg.AssetGraph) -> None:
+    said = {key: graph.get_check_spec(key).description for key in graph.asset_check_keys}
+    assert [key for key, description in said.items() if not description] == []
+    agree = dg.AssetCheckKey(dg.AssetKey(["marts", "mart_q1_pass_rate"]), "marts_agree_with_each_other")
+    assert said[agree].startswith("Outcomes add up to the population")
+    outcome = next(key for key in said if key.name.startswith("relationships_"))
+    assert said[outcome] == "Every outcome occurs in outcomes.outcome."
+    grain = next(key for key in said if key.name.startswith("unique_grain_mart_q1"))
+    assert said[grain] == "No two rows have the same as_of_date, counting_unit, component."
+
+
 def test_the_schedule(definitions: dg.Definitions) -> None:
     (schedule,) = definitions.schedules
     assert (schedule.name, schedule.cron_schedule, schedule.execution_timezone) == (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from orchestration import assets, dagster_home, failures
 from orchestration.definitions import build_definitions
 from orchestration.night_lock import Busy, night_lock
 from orchestration.outcomes import outcomes_of
-from tests.dagster.conftest import deliver, use
+from tests.dagster.conftest import deliver, locked_elsewhere, use
 from tests.deliveries import minimal_registry, write_delivery
 from tests.night.nights import Folder
 
@@ -217,7 +216,7 @@ def test_one_mart_can_be_built_alone(folder: Folder, instance: dg.DagsterInstanc
 
 
 def test_while_another_night_runs_this_one_fails_and_says_so(folder: Folder, instance: dg.DagsterInstance) -> None:
-    with _locked_elsewhere(folder):
+    with locked_elsewhere(folder):
         with pytest.raises(Busy, match="Another night is running"), night_lock(folder.settings):
             pass
         result = run_night(instance, folder)
@@ -232,30 +231,7 @@ def test_a_killed_run_is_retired_unless_a_night_runs(folder: Folder, instance: d
     monkeypatch.setattr(dagster_home, "STARTING_UP", timedelta(0))
     job = build_definitions(folder.settings).resolve_job_def("night")
     run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
-    with _locked_elsewhere(folder):
+    with locked_elsewhere(folder):
         assert dagster_home.retire_dead_runs(instance, folder.settings) == []
     assert dagster_home.retire_dead_runs(instance, folder.settings) == [run.run_id]
     assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE
-
-
-class _locked_elsewhere:  # noqa: N801 - reads as the context it is
-    """Another process holds the lock."""
-
-    def __init__(self, folder: Folder) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._holds, self._ends = context.Event(), context.Event()
-        self._process = context.Process(target=_hold, args=(folder.settings, self._holds, self._ends))
-
-    def __enter__(self) -> None:
-        self._process.start()
-        assert self._holds.wait(60)
-
-    def __exit__(self, *_: object) -> None:
-        self._ends.set()
-        self._process.join(60)
-
-
-def _hold(settings, holds, ends) -> None:
-    with night_lock(settings):
-        holds.set()
-        ends.wait(300)
