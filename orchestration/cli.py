@@ -134,6 +134,7 @@ def night(ctx: click.Context, accept_volume: Sequence[str], known_on: date | Non
     Exit codes: 0 published, or nothing new; 1 failed, and the last release stays; 2 wrong usage; 3 a delivery was
     refused for the first time, and the others are published; 5 another night runs.
     """
+    from orchestration.deliveries import delivery_directories
     from orchestration.night_lock import Busy, night_lock
 
     settings = load_settings()
@@ -145,6 +146,10 @@ def night(ctx: click.Context, accept_volume: Sequence[str], known_on: date | Non
 
             click.echo(publish_as_known(settings, known_on, _progress).directory)
         return
+    # A name mistyped would be a night for nothing: the delivery meant would be refused again.
+    known = {path.name for path in delivery_directories(settings.landing)} if accept_volume else set()
+    if unknown := set(accept_volume) - known:
+        raise click.UsageError(f"--accept-volume: no delivery {', '.join(sorted(unknown))} lies in {settings.landing}.")
     try:
         with night_lock(settings):
             _run_night(settings, accept_volume, debug=ctx.parent.params["debug"])
@@ -209,7 +214,9 @@ def _exit_code(result: ExecuteInProcessResult) -> int:
 @click.option(
     "--deliveries", default=1, show_default=True, type=click.IntRange(min=1), help="How many full deliveries."
 )
-@click.option("--format", "file_format", default="csv", show_default=True, type=click.Choice(["csv", "parquet"]))
+@click.option(
+    "--format", "file_format", default="csv", show_default=True, type=click.Choice(["csv", "parquet"]), help="Of files."
+)
 @click.option("--dirty", default=0.0, show_default=True, type=click.FloatRange(0, 1), help="Share of rows to damage.")
 def simulate(
     out: Path, contracts: int, seed: int, until: date, deliveries: int, file_format: str, dirty: float

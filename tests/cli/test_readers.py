@@ -1,16 +1,18 @@
-"""Who asks while a night runs gets the answer of before, and a second night is told to wait."""
+"""Who asks while a night runs gets the answer of before, a second night is told to wait, and it can be interrupted."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import signal
+from pathlib import Path
 
 import pytest
 
 from tests.deliveries import combined, minimal_registry, write_delivery
 from tests.night.nights import Folder, Ran
 
-BEFORE, AFTER = "2016-09-08", "2016-10-08"
+BEFORE, AFTER, LAST = "2016-09-08", "2016-10-08", "2016-11-08"
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +88,30 @@ def test_the_night_goes_on_undisturbed(asked: dict[str, dict[str, Ran]]) -> None
     before, after = (json.loads(asked[when]["answer"].stdout) for when in ("before", "after"))
     assert (before["known_on"], after["known_on"]) == (BEFORE, AFTER)
     assert before["marts"] != after["marts"]
+
+
+@pytest.mark.parametrize("ends", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+def test_an_interrupted_night_says_so_and_the_next_one_goes_on(
+    folder: Folder, tmp_path: Path, ends: signal.Signals
+) -> None:
+    shutil.copytree(folder.directory, tmp_path / "copy", symlinks=True)
+    folder = Folder(tmp_path / "copy")
+    write_delivery(folder.landing, LAST, f"{LAST}T23:00:00+01:00", combined(*map(minimal_registry, (1, 2, 3))))
+    before, warehouse = folder.release(), folder.settings.warehouse.stat().st_ino
+    process = folder.start("night")
+    assert process.stderr
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if "staging.stg_registry__persons" in line:  # dbt has threads at work
+            process.send_signal(ends)
+            break
+    stdout, rest = process.communicate(timeout=120)
+    assert (process.returncode, stdout.splitlines()[-1]) == (1, f"{LAST}\ttaken\t"), rest
+    assert rest.splitlines()[-1].startswith("kbi: Interrupted."), rest
+    assert "Traceback" not in rest and "failed" not in "".join(said) + rest
+    assert (folder.release(), folder.settings.warehouse.stat().st_ino) == (before, warehouse)
+
+    ran = folder.night()
+    assert ran.exit_code == 0 and {result for _, result, _ in ran.lines} == {"unchanged"}, ran.stderr
+    assert folder.release()["known_on"] == LAST
