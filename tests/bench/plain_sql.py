@@ -15,15 +15,18 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import polars as pl
 import pyarrow as pa
 from dbt.contracts.graph.manifest import Manifest
 from dbt.contracts.graph.nodes import ManifestNode
 
 from orchestration.publication import MARTS
+from orchestration.revisions import SCHEMA as REVISIONS
 from tests.deliveries import COLUMNS
 from tests.warehouse_builds import DBT_PROJECT, SCHEMAS, parsed, run_dbt, write_registry
 
 _TYPES = {pa.bool_(): "boolean", pa.int32(): "integer", pa.date32(): "date", pa.string(): "varchar"}
+_REVISION_TYPES = {pl.Int32(): "integer", pl.Int64(): "bigint", pl.Date(): "date", pl.String(): "varchar"}
 _STEPS = ("staging", "intermediate", "facts", "marts")
 
 
@@ -45,6 +48,9 @@ def _statements(delivery: Path, known_on: date, out: Path) -> Iterator[str]:
     for extract in COLUMNS:
         yield _read(extract, delivery / f"{extract}.csv")
     yield f"create table registry.knowledge as select date '{known_on}' as known_on"
+    # One delivery revises nothing.
+    columns = ", ".join(f"{name} {_REVISION_TYPES[kind]}" for name, kind in REVISIONS.items())
+    yield f"create table registry.revisions ({columns})"
     for node in _in_order(manifest):
         if node.resource_type == "seed":
             columns = json.dumps(node.config.column_types).replace('"', "'")
