@@ -14,8 +14,6 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 from orchestration import records
 from orchestration.records import Record
 from orchestration.settings import Settings
@@ -38,33 +36,45 @@ class Plan:
     record: Record
 
 
-def new_zones(scratch: Path) -> Path:
-    """Where under ``scratch`` the new zones are made: a data folder of its own."""
-    return scratch / _NEW
+def scratch(settings: Settings) -> Path:
+    """Restricted. What is made aside before an exchange, and what is left after it; swept by the next night."""
+    return settings.work / "retaking"
 
 
-def exchange(settings: Settings, scratch: Path, plan: Plan) -> None:
-    """Put the zones under ``new_zones(scratch)`` in place. The caller holds the night's lock.
+def new_zones(settings: Settings) -> Path:
+    """Where the new zones are made: a data folder of its own."""
+    return scratch(settings) / _NEW
+
+
+def exchange(settings: Settings, plan: Plan) -> None:
+    """Put the new zones in place. The caller holds the night's lock.
 
     Afterwards the warehouse is out of date, whatever the ledger says.
     """
-    keep_only(new_zones(scratch), _ZONES)
-    with (scratch / _PLAN).open("w", encoding="utf-8") as file:
+    keep_only(new_zones(settings), _ZONES)
+    with (scratch(settings) / _PLAN).open("w", encoding="utf-8") as file:
         json.dump(asdict(plan), file)
     os.sync()  # all that the exchange relies on
-    scratch.rename(_place(settings))
+    scratch(settings).rename(_place(settings))
     complete(settings)
+
+
+def is_pending(settings: Settings) -> bool:
+    """Whether an exchange was decided and not completed: the zones may be of before and of after."""
+    return _place(settings).exists()
 
 
 def complete(settings: Settings) -> None:
     """Do what is left of an exchange that was decided, if there is one. The caller holds the night's lock."""
-    place = _place(settings)
-    if not place.exists():
+    if not is_pending(settings):
         return
+    place = _place(settings)
     told = json.loads((place / _PLAN).read_bytes())
     plan = Plan(told["withdrawn"], tuple(told["changed"]), Record(**told["record"]))
+    from orchestration.past import held_off  # imports the publication, which nearly nobody needs who takes the lock
+
     # Nobody builds an earlier state of knowledge from one zone of before and one of after.
-    with FileLock(settings.data / "past.lock"):
+    with held_off(settings):
         for zone in _ZONES:
             _swap(place, zone, settings.data / zone)
         for delivery_id, fingerprint in plan.withdrawn.items():
@@ -72,12 +82,11 @@ def complete(settings: Settings) -> None:
         for delivery_id in plan.changed:
             for figures in settings.revisions.glob(f"{delivery_id}-????????????????.parquet"):
                 figures.unlink(missing_ok=True)
-        shutil.rmtree(settings.data / "past", ignore_errors=True)
     settings.build_due.touch()
     os.sync()
     records.add(settings, plan.record)
-    done = settings.work / "exchanged"
     settings.work.mkdir(mode=0o700, exist_ok=True)
+    done = scratch(settings)
     remove(done)
     place.rename(done)
     remove(done)

@@ -10,17 +10,17 @@ anywhere before that, a run leaves no trace of the delivery but leftovers, which
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from orchestration import exchange, records
 from orchestration.deliveries import delivery_directories
 from orchestration.dossiers import flatten
 from orchestration.landing import archive, fingerprint, signature
-from orchestration.ledger import DELIVERY_CHANGED, Entry, Ledger
+from orchestration.ledger import DELIVERY_CHANGED, WITHDRAWN, Entry, Ledger
 from orchestration.manifest import Manifest, Refusal, about, glimpse, read_manifest
 from orchestration.pseudonyms import Key, load_key
 from orchestration.reading import read_extract
@@ -85,7 +85,24 @@ def take_waiting(
             waiting.append(_Waiting(directory, refusal))
     for delivery in sorted(waiting, key=lambda delivery: delivery.order):
         yield _Intake(settings, delivery, now, accept_volume, report).outcome()
-    _empty(_scratch(settings))
+    exchange.remove(_scratch(settings))
+
+
+def take_again(
+    settings: Settings,
+    directory: Path,
+    now: datetime,
+    report: Callable[[str], None] = lambda message: None,
+) -> Entry:
+    """Take one delivery into this data folder, from the archive of another or its own, as if it were ``now``.
+
+    Raises:
+        Refusal: it is not whole, or does not follow on what this folder holds.
+        SettingsError: a folder or the key cannot be used.
+    """
+    _make_zones(settings)
+    delivery = _Waiting(directory, read_manifest(directory, now))
+    return _Intake(settings, delivery, now, (), report).take(delivery.manifest, signed="")
 
 
 class _Intake:
@@ -111,10 +128,14 @@ class _Intake:
         bytes_now = before.fingerprint_now if before and before.signature == signed else None
         if before and before.status == "taken":
             return self._seen_again(before, signed, bytes_now or fingerprint(self._directory))
+        if before and before.withdrawn:
+            bytes_now = bytes_now or fingerprint(self._directory)
         try:
+            if before and bytes_now in before.withdrawn:
+                raise self._withdrawn(before)
             if isinstance(self._manifest, Refusal):
                 raise self._manifest
-            entry = self._take(self._manifest, signed)
+            entry = self.take(self._manifest, signed)
         except Refusal as refusal:
             return self._refused(refusal, signed, bytes_now or fingerprint(self._directory))
         self._report("taken")
@@ -130,6 +151,11 @@ class _Intake:
             return Outcome(entry.delivery_id, "unchanged", entry, is_news=False)
         is_news = before.changed_fingerprint != bytes_now
         return Outcome(entry.delivery_id, "refused", entry, is_news, "delivery_changed", DELIVERY_CHANGED)
+
+    @staticmethod
+    def _withdrawn(before: Entry) -> Refusal:
+        detail = before.refusal_detail if before.refusal_code == WITHDRAWN else None
+        return Refusal(WITHDRAWN, detail or "it was withdrawn, with these bytes. `kbi status` tells when and why.")
 
     def _refused(self, refusal: Refusal, signed: str, bytes_now: str) -> Outcome:
         told = glimpse(self._directory)
@@ -147,6 +173,7 @@ class _Intake:
             fingerprint=bytes_now,
             signature=signed,
             rule_counts=counts,
+            withdrawn=self._before.withdrawn if self._before else (),
         )
         is_news = self._before is None or self._before.fingerprint != bytes_now
         if entry != self._before:
@@ -155,9 +182,10 @@ class _Intake:
             self._report(f"refused, {refusal.code}: {refusal.detail}")
         return Outcome(entry.delivery_id, "refused", entry, is_news, refusal.code, refusal.detail)
 
-    def _take(self, manifest: Manifest, signed: str) -> Entry:
+    def take(self, manifest: Manifest, signed: str) -> Entry:
+        """Land, judge and commit it, or raise its refusal; nothing of a refused delivery stays."""
         taken = self._ledger.taken()
-        _refuse_in_view_of(manifest, taken, self._ledger.entries())
+        refuse_in_view_of(manifest, self._ledger.entries())
         key = load_key(self._settings, manifest.synthetic)
         if taken and taken[-1].key_version != key.version:
             raise SettingsError(
@@ -165,7 +193,7 @@ class _Intake:
                 "persons would not be found again. Restore that key, or begin with an empty KBI_DATA."
             )
         aside = _scratch(self._settings) / manifest.delivery_id
-        _empty(aside)
+        exchange.remove(aside)
         aside.mkdir(mode=0o700)
         self._report(f"landing {len(manifest.files)} files")
         bytes_taken = archive(self._directory, manifest, aside / "landing")
@@ -227,7 +255,7 @@ class _Intake:
         }
         for name, zone in zones.items():
             target = zone / manifest.delivery_id
-            _empty(target)  # leftovers of a run that was killed before its ledger entry
+            exchange.remove(target)  # leftovers of a run that was killed before its ledger entry
             (aside / name).rename(target)
         os.sync()  # what the entry promises must be on disk before it
         entry = Entry(
@@ -244,15 +272,18 @@ class _Intake:
             rule_counts=verdict.rule_counts,
             reconciliation=tuple(verdict.accounts),
             unexpected_columns=unexpected,
+            withdrawn=self._before.withdrawn if self._before else (),
         )
+        if manifest.delivery_id in self._accept_volume:
+            records.record(self._settings, "accept_volume", delivery=manifest.delivery_id)
         self._ledger.record(entry)
-        _empty(aside)
+        exchange.remove(aside)
         return entry
 
 
-def _refuse_in_view_of(manifest: Manifest, taken: Collection[Entry], entries: Collection[Entry]) -> None:
-    """Refuse a delivery that does not fit those before it."""
-    *_, last = [None, *taken]
+def refuse_in_view_of(manifest: Manifest, entries: Sequence[Entry]) -> None:
+    """Refuse a delivery that does not fit what the ledger says of others (entries in its order)."""
+    *_, last = [None, *(entry for entry in entries if entry.status == "taken")]
     if last and manifest.order < last.order:
         raise Refusal(
             "delivery_out_of_order",
@@ -271,6 +302,7 @@ def _refuse_in_view_of(manifest: Manifest, taken: Collection[Entry], entries: Co
             entry.delivery_id
             for entry in entries
             if entry.status == "refused"
+            and entry.refusal_code != WITHDRAWN
             and entry.extracted_at
             and (last.order if last else (_BEGINNING, "")) < entry.order < manifest.order
         ]
@@ -296,18 +328,10 @@ def _make_zones(settings: Settings) -> None:
             raise PermissionError(13, "Permission denied")
     except OSError as error:
         raise cannot_write(settings.data, error) from None
-    _empty(_scratch(settings))
+    exchange.remove(exchange.scratch(settings))  # of a rebuild that was killed
+    exchange.remove(_scratch(settings))
     _scratch(settings).mkdir(mode=0o700)
 
 
 def _scratch(settings: Settings) -> Path:
     return settings.work / "intake"
-
-
-def _empty(directory: Path) -> None:
-    """Remove a directory, write-protected or not, if it is there."""
-    if not directory.exists():
-        return
-    for folder, _, _ in os.walk(directory):
-        Path(folder).chmod(0o700)
-    shutil.rmtree(directory)

@@ -28,6 +28,9 @@ DELIVERY_CHANGED = (
 )
 """What is said of a taken delivery whose ``changed_fingerprint`` is set."""
 
+WITHDRAWN = "withdrawn"
+"""Refusal code of bytes that were taken and then withdrawn (``kbi withdraw``)."""
+
 
 class RowAccount(BaseModel):
     """Where the rows of one extract of one delivery went: delivered = accepted + quarantined + duplicates."""

@@ -64,7 +64,12 @@ class Settings(BaseSettings):
 
     def withdrawn_bytes(self, delivery_id: str, fingerprint: str) -> Path:
         """Where the bytes of one withdrawn delivery lie; others of the same id may be withdrawn later."""
-        return self.withdrawn / delivery_id / fingerprint[:16]
+        return self.withdrawn / fingerprint[:16] / delivery_id
+
+    @property
+    def erasures(self) -> Path:
+        """One line per erasure: when, how many persons, from which deliveries. Nothing about them."""
+        return self.data / "erasures.jsonl"
 
     @property
     def work(self) -> Path:

@@ -16,6 +16,7 @@ from typing import Any
 
 from orchestration.ledger import Entry, Ledger
 from orchestration.publication import Release, Rollback, current, needs_publication, rollback_in_force
+from orchestration.records import Record, records
 from orchestration.settings import Settings
 
 _SHOWN = {
@@ -28,6 +29,8 @@ _SHOWN = {
     "unexpected_columns",
     "reconciliation",
 }
+_LAST = 5
+"""Acts by hand that the text shows."""
 _COUNTS = ("n_delivered", "n_accepted", "n_quarantined", "n_duplicates")
 
 
@@ -45,7 +48,7 @@ class Status:
     """``entries``: every delivery directory seen, taken ones first in their order. ``release``: the one being served.
 
     ``is_publication_due``: deliveries were taken, or the code changed, since that release, or since the ``rollback``
-    that put it back.
+    that put it back. ``records``: what people did by hand, oldest first.
     """
 
     entries: tuple[Entry, ...]
@@ -53,6 +56,7 @@ class Status:
     is_publication_due: bool
     disk: Disk
     rollback: Rollback | None = None
+    records: tuple[Record, ...] = ()
 
     def as_json(self) -> str:
         """The document described in docs/runbook.md, "What `kbi status` says"."""
@@ -61,6 +65,7 @@ class Status:
             "publication": self.release and {**self.release.manifest, "directory": str(self.release.directory)},
             "publication_due": self.is_publication_due,
             "rollback": self.rollback and asdict(self.rollback),
+            "records": [asdict(record) for record in self.records],
             "disk": asdict(self.disk),
         }
         return json.dumps(document, indent=2, ensure_ascii=False, default=str)
@@ -83,6 +88,8 @@ class Status:
             lines += [f"    {extract}: {n:,} rows {code}"
                       for extract, counts in entry.rule_counts.items() for code, n in counts.items()]  # fmt: skip
         lines += ["", *self._publication()]
+        if self.records:
+            lines += ["", "Done by hand, latest last:", *(f"  {record}" for record in self.records[-_LAST:])]
         free, total = self.disk.free_bytes / 1e9, self.disk.total_bytes / 1e9
         lines += ["", f"Disk: {free:,.1f} GB free of {total:,.1f} GB at {self.disk.path}"]
         return "\n".join(lines)
@@ -124,6 +131,7 @@ def status(settings: Settings) -> Status:
         is_publication_due=needs_publication(settings),
         disk=Disk(settings.data, usage.free, usage.total),
         rollback=rollback_in_force(settings),
+        records=tuple(records(settings)),
     )
 
 
