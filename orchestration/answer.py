@@ -23,6 +23,7 @@ from typing import Any
 
 import duckdb
 
+from orchestration.compiled_models import CATALOG, is_view, statement
 from orchestration.publication import MARTS
 from orchestration.settings import Settings
 
@@ -32,7 +33,6 @@ that are reported."""
 
 _REPORTING_DATES = "int_reporting_dates"
 _STORED = "stored"
-_BUILT = "warehouse"
 
 
 class AnswerError(Exception):
@@ -93,7 +93,7 @@ def record_definitions(connection: duckdb.DuckDBPyConnection, target: Path) -> N
     manifest = json.loads((target / "manifest.json").read_bytes())
     nodes = manifest["nodes"]
     definitions = [
-        (nodes[node]["name"], position, _statement(nodes[node]))
+        (nodes[node]["name"], position, statement(nodes[node]))
         for position, node in enumerate(_definitions(manifest), start=1)
     ]
     connection.execute("create schema if not exists quality")
@@ -118,7 +118,7 @@ def _definitions(manifest: Mapping[str, Any]) -> list[str]:
 
     def visit(node: str) -> None:
         # Anything else is a stored table (or seed, or source) and shows through as it is.
-        if node in ordered or not (node in dated or _is_view(nodes.get(node, {}))):
+        if node in ordered or not (node in dated or is_view(nodes.get(node, {}))):
             return
         for parent in nodes[node]["depends_on"]["nodes"]:
             visit(parent)
@@ -127,17 +127,6 @@ def _definitions(manifest: Mapping[str, Any]) -> list[str]:
     for mart in ANSWERED:
         visit(ids[mart])
     return list(ordered)
-
-
-def _is_view(node: Mapping[str, Any]) -> bool:
-    return node.get("config", {}).get("materialized") == "view"
-
-
-def _statement(node: Mapping[str, Any]) -> str:
-    if not node.get("compiled_code"):
-        raise ValueError(f"dbt's manifest holds no compiled SQL of {node['name']}: it is not of the build just made")
-    kind = "view" if _is_view(node) else "table"
-    return f"create {kind} {node['relation_name']} as\n{node['compiled_code']}"
 
 
 def answer(settings: Settings, as_of: date | None = None) -> Answer:
@@ -165,7 +154,7 @@ def answer(settings: Settings, as_of: date | None = None) -> Answer:
                 )
             _show_through(connection, {_REPORTING_DATES, *definitions})
             connection.execute(
-                f"create table {_BUILT}.intermediate.{_REPORTING_DATES} as"
+                f"create table {CATALOG}.intermediate.{_REPORTING_DATES} as"
                 " select ?::date as as_of_date, false as in_cube",
                 [as_of],
             )
@@ -178,7 +167,7 @@ def _open(connection: duckdb.DuckDBPyConnection, warehouse: Path) -> tuple[date,
     """Attach both databases. Returns the date of the last delivery, whether it is synthetic, and the definitions."""
     try:
         connection.execute(f"attach {_quoted(warehouse)} as {_STORED} (read_only)")
-        connection.execute(f"attach ':memory:' as {_BUILT}")
+        connection.execute(f"attach ':memory:' as {CATALOG}")
         ((known_on, synthetic),) = connection.execute(
             f"select known_on, synthetic from {_STORED}.registry.knowledge"
         ).fetchall()
@@ -204,13 +193,13 @@ def _show_through(connection: duckdb.DuckDBPyConnection, except_for: Iterable[st
         "select schema_name from duckdb_schemas() where database_name = ? and not internal", [_STORED]
     ).fetchall()
     for (schema,) in schemas:
-        connection.execute(f'create schema if not exists {_BUILT}."{schema}"')
+        connection.execute(f'create schema if not exists {CATALOG}."{schema}"')
     for schema, table in tables:
-        connection.execute(f'create view {_BUILT}."{schema}"."{table}" as from {_STORED}."{schema}"."{table}"')
+        connection.execute(f'create view {CATALOG}."{schema}"."{table}" as from {_STORED}."{schema}"."{table}"')
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, mart: str) -> tuple[dict[str, Any], ...]:
-    rows = connection.execute(f"from {_BUILT}.marts.{mart} order by {', '.join(MARTS[mart])}")
+    rows = connection.execute(f"from {CATALOG}.marts.{mart} order by {', '.join(MARTS[mart])}")
     columns = [column[0] for column in rows.description]
     return tuple(dict(zip(columns, row, strict=True)) for row in rows.fetchall())
 
