@@ -119,8 +119,9 @@ def _build(
     if not broken:
         rows = _row_counts(settings)
         warehouse.commit(settings, project.directory)
-        n_revisions = sum(parquet.read_metadata(file).num_rows for file in revised)
-        context.log_event(dg.AssetMaterialization(REVISIONS_KEY, metadata={"dagster/row_count": n_revisions}))
+        if not context.is_subset:
+            n_revisions = sum(parquet.read_metadata(file).num_rows for file in revised)
+            context.log_event(dg.AssetMaterialization(REVISIONS_KEY, metadata={"dagster/row_count": n_revisions}))
         for result in results:
             if key := assets.get(result.unique_id):
                 yield dg.MaterializeResult(key, metadata=_metadata(key, result, rows, lineage))
