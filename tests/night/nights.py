@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -92,10 +92,10 @@ class Folder:
             shutil.copytree(self.data / "dbt", _compiled())
         return ran
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str | Path, program: Sequence[str | Path] = (CONSOLE_SCRIPT,)) -> subprocess.Popen[str]:
         """Start the console script in a process group of its own, which dies with this process at the latest."""
         process = subprocess.Popen(
-            [CONSOLE_SCRIPT, *arguments],
+            [*program, *arguments],
             env={**os.environ, **self.environment},
             cwd=self.directory,
             stdout=subprocess.PIPE,

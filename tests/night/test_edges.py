@@ -117,21 +117,52 @@ def test_a_registry_that_holds_nothing_is_a_registry(folder: Folder) -> None:
     assert folder.kbi("answer", "--as-of", "2016-09-08").exit_code == 0
 
 
-def test_an_account_may_be_told_of_a_broken_disk_but_never_of_a_row(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    secret = "Quirinia Wollebrandt 80611700198"
-    write_delivery(folder.landing, "d", "2016-09-08T23:00:00+02:00", minimal_registry(1))
+SECRET = "Quirinia Wollebrandt 80611700198"
 
+
+class _Broken(Exception):
+    """As libraries raise them: what they could not read stands in the text and in the cause."""
+
+
+def _break(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     def broken(*_: object, **__: object) -> None:
-        raise ValueError(f"cannot read {secret}")
+        try:
+            raise KeyError(SECRET)
+        except KeyError as error:
+            raise _Broken(f"cannot read {SECRET}") from error
 
-    monkeypatch.setattr("orchestration.intake.validate", broken)
-    ran = folder.night()
-    assert ran.exit_code == 1 and "Traceback" not in ran.said and "ValueError" in ran.stderr
+    monkeypatch.setattr(place, broken)
+
+
+@pytest.mark.parametrize(
+    ("options", "place", "taken"),
+    [
+        ((), "orchestration.intake.validate", 0),
+        (("--debug",), "orchestration.dbt_runner.build", 1),
+        *(
+            pytest.param(options, place, taken, marks=pytest.mark.slow)
+            for options in ((), ("--debug",))
+            for place, taken in {
+                "orchestration.intake.archive": 0,
+                "orchestration.intake.read_extract": 0,
+                "schemas.judge": 0,
+                "orchestration.warehouse.prepare": 1,
+                "orchestration.publication.publish": 1,
+            }.items()
+        ),
+    ],
+)
+def test_what_went_wrong_may_quote_rows_and_is_kept_where_rows_are(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], place: str, taken: int
+) -> None:
+    write_delivery(folder.landing, "d", "2016-09-08T23:00:00+02:00", minimal_registry(1))
+    _break(monkeypatch, place)
+    ran = folder.kbi(*options, "night")
+    assert ran.exit_code == 1 and "Traceback" not in ran.said and "_Broken" in ran.stderr, ran.said
     (kept,) = folder.settings.work.glob("error-*.txt")
-    assert secret in kept.read_text() and kept.stat().st_mode & 0o077 == 0
-    assert secret not in ran.said
+    assert SECRET in kept.read_text() and kept.stat().st_mode & 0o077 == 0
+    assert str(kept) in ran.stderr
+    assert SECRET not in ran.said
     others = [path for path in folder.data.rglob("*") if path.is_file() and path != kept]
     assert not [path for path in others if b"Wollebrandt" in path.read_bytes()]
-    assert folder.ledger() == {}
+    assert len(folder.ledger()) == taken and folder.releases() == []

@@ -39,14 +39,22 @@ from tests.night.test_refusals import FILE_UNREADABLE, edit_manifest, files_of
 
 RESTRICTED = ("landing", "quarantine", "work")
 TEXT = "Wollebrandtstraat 14"
-"""Stands in broken bytes and under an unexpected column."""
+"""Stands in broken bytes, under an unexpected column, and in rows that are quarantined for it."""
+QUARANTINED_FOR = {"nt2_cursussen": "besluit", "mo_cursussen": "lesuren", "attesten": "datum_aanmaak"}
+FREE_TEXT = "op vraag van mevrouw Ypsilanti"
+"""Stands where the contract allows any text, in rows that are accepted."""
 NUMBERS = re.compile(rb"(?<![0-9a-f])[0-9]{11}(?![0-9a-f])")
 
 
 def deliver(landing: Path) -> None:
     """Good and broken rows, then deliveries refused for what their bytes hold, then dossiers."""
     plants = every_rule()
-    tables = {**plants.tables, "personen": [row | {"adres": TEXT} for row in plants.tables["personen"]]}
+    somebody = minimal_registry(6001)
+    somebody["opschortingen"][0]["reden"] = somebody["trajecten"][0]["besluit_reden"] = FREE_TEXT
+    for extract, column in QUARANTINED_FOR.items():
+        somebody[extract][0][column] = TEXT
+    tables = combined(plants.tables, somebody)
+    tables["personen"] = [row | {"adres": TEXT} for row in tables["personen"]]
     write_delivery(landing, "planted", EXTRACTED_AT, tables)
     registry = combined(*(minimal_registry(n) for n in range(2001, 2031)))
     good = files_of(registry)
@@ -92,11 +100,11 @@ def full_dossier_of(n: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Folder, list[Ran]]:
-    """A night of the console script, with all that it and the commands after it say."""
+    """A night of the console script, as talkative as it can be, and the commands after it."""
     variables = {"KBI_MAX_QUARANTINE_RATE": "0.95", "KBI_MAX_VOLUME_DROP": "1"}
     folder = Folder(tmp_path_factory.mktemp("privacy"), variables)
     deliver(folder.landing)
-    ran = folder.run("night")
+    ran = folder.run("--debug", "night")
     results = {delivery_id: result for delivery_id, result, _ in ran.lines}
     assert ran.exit_code == 3, ran.stderr
     assert {name for name, result in results.items() if result == "taken"} == {"planted", "dossiers"}, ran.said
@@ -215,6 +223,25 @@ def test_no_name_and_no_text_of_a_refused_delivery_is_left_outside(told: tuple[F
         if canary in content
     }
     assert found == set()
+
+
+def test_free_text_goes_no_further_than_the_warehouse(told: tuple[Folder, list[Ran]]) -> None:
+    folder, said = told
+    holding = {
+        path.relative_to(folder.data).parts[0]
+        for path in left_outside(folder)
+        for _, content in unpacked(path)
+        if FREE_TEXT.encode() in content
+    }
+    assert holding <= {"validated", "warehouse.duckdb"}
+    assert not [ran for ran in said if FREE_TEXT in ran.said]
+
+
+def test_values_that_were_wrong_are_in_the_quarantine(told: tuple[Folder, list[Ran]]) -> None:
+    """So the search above was for something that was there."""
+    folder, _ = told
+    kept = folder.rows(f"select extract from quality.quarantined_rows where contains(row::varchar, '{TEXT}')")
+    assert {extract for (extract,) in kept} == {*QUARANTINED_FOR}
 
 
 def test_names_are_in_the_archive_only(told: tuple[Folder, list[Ran]]) -> None:
