@@ -1,12 +1,13 @@
 """Assets made by Python: what deliveries bring (landing, quarantine, validated), and the release.
 
-Here: what Dagster shows of intake and publication, and the two steps that run them. Not here: any of that work itself,
-and the models between (``dbt_assets.py``).
+Here: what Dagster shows of intake and publication, and the steps that run them. Not here: any of that work itself, and
+the models between (``dbt_assets.py``).
 
 Landing, quarantine and validated assets are partitioned by delivery and materialized by the step ``ingest``, which
 knows only when it runs which deliveries there are: it takes all that are waiting, in order, each through all its
-stages before the next. So these assets are declared without a step of their own: one with a partition to choose could
-not be launched from the UI before the first delivery, nor take the deliveries in their order.
+stages before the next. A step with a partition to choose could not be launched before the first delivery, nor take the
+deliveries in their order; so the one that these assets have, ``retake``, is no part of a night: launched for a delivery
+that was taken, it takes it again from the archive and sees that it gives the same.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from datetime import timedelta
 import dagster as dg
 from pydantic import Field
 
-from orchestration import publication
+from orchestration import publication, retaking
 from orchestration.checks import rule_results, rule_specs
 from orchestration.failures import told_to_people
 from orchestration.history import changes_of
@@ -45,10 +46,15 @@ def partition_key(delivery_id: str) -> str:
     return delivery_id.replace("...", "…")
 
 
-def delivery_specs() -> list[dg.AssetSpec]:
-    """Landing, quarantine and validated assets of every extract, and what their deliveries revise."""
+def revisions_spec() -> dg.AssetSpec:
+    """What the deliveries revise."""
     revised = "What each delivery changed in the counts of days before it, by cause."
-    specs = [_registry_spec(REVISIONS_KEY.path[-1], "validated", revised, "validated")]
+    return _registry_spec(REVISIONS_KEY.path[-1], "validated", revised, "validated")
+
+
+def _delivery_specs() -> list[dg.AssetSpec]:
+    """Landing, quarantine and validated assets of every extract."""
+    specs = []
     for extract in (*EXTRACTS.values(), DOSSIERS):
         landing = dg.AssetKey(["landing", extract.name])
         from_landing = [landing] if extract is DOSSIERS else [landing, dg.AssetKey(["landing", DOSSIERS.name])]
@@ -83,6 +89,8 @@ def _spec(key: dg.AssetKey, description: str, deps: list[dg.AssetKey], kinds: se
         owners=[DATA_ENGINEERING],
         kinds=kinds,
         partitions_def=DELIVERIES,
+        # A delivery need not bring every extract.
+        skippable=True,
     )
 
 
@@ -123,6 +131,9 @@ class Intake(dg.Config):
 def ingest(context: dg.AssetExecutionContext, config: Intake) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """Take every waiting delivery, in order: land, validate and commit one before the next is looked at."""
     settings: Settings = context.resources.night
+    if not context.selected_asset_keys:
+        yield from _checks_alone(context, Ledger(settings.ledger).taken())
+        return
     outcomes: list[Outcome] = []
     say = reporter(context.log)
     with told_to_people(settings):
@@ -170,30 +181,63 @@ def _identity(entries: Sequence[Entry]) -> str:
     return hashlib.sha256("\n".join(entry.model_dump_json() for entry in entries).encode()).hexdigest()[:16]
 
 
+def _checks_alone(context: dg.AssetExecutionContext, taken: Sequence[Entry]) -> Iterator[dg.AssetCheckResult]:
+    """Say what the rows of the run's delivery, or else the last one, were like; take nothing."""
+    entries = taken[-1:]
+    if context.has_partition_key:
+        entries = [entry for entry in taken if partition_key(entry.delivery_id) == context.partition_key]
+    for result in rule_results(entries):
+        if dg.AssetCheckKey(result.asset_key, result.check_name) in context.selected_asset_check_keys:
+            yield result
+
+
 def _materialize(context: dg.AssetExecutionContext, settings: Settings, entry: Entry) -> None:
     """Tell what a delivery made of every extract, as materializations of its partition, in counts."""
     key = partition_key(entry.delivery_id)
+    for asset, metadata in _accounts(settings, entry).items():
+        context.log_event(dg.AssetMaterialization(asset, partition=key, metadata=metadata))
+    # Last: a delivery whose partition is there has been told in full.
+    context.instance.add_dynamic_partitions(DELIVERIES.name, [key])
+
+
+def _accounts(settings: Settings, entry: Entry) -> dict[dg.AssetKey, dict[str, int]]:
+    """What a delivery made of every extract that it brought, in counts."""
     has_dossiers = any(account.extract == DOSSIERS.name for account in entry.reconciliation)
+    accounts = {}
     for account in entry.reconciliation:
         extract = account.extract
-        zones = {
-            "quarantine": {"dagster/partition_row_count": account.n_quarantined, **entry.rule_counts.get(extract, {})}
+        accounts["quarantine", extract] = {
+            "dagster/partition_row_count": account.n_quarantined,
+            **entry.rule_counts.get(extract, {}),
         }
         if extract == DOSSIERS.name or not has_dossiers:
-            zones["landing"] = {"dagster/partition_row_count": account.n_delivered}
+            accounts["landing", extract] = {"dagster/partition_row_count": account.n_delivered}
         if extract in EXTRACTS:
             changes = changes_of(settings.validated / entry.delivery_id, extract)
-            zones["validated"] = {
+            accounts["validated", extract] = {
                 "dagster/partition_row_count": changes.n_versions,
                 "n_ended": changes.n_ended,
                 "n_accepted": account.n_accepted,
                 "n_quarantined": account.n_quarantined,
                 "n_duplicates": account.n_duplicates,
             }
-        for zone, metadata in zones.items():
-            context.log_event(dg.AssetMaterialization([zone, extract], partition=key, metadata=metadata))
-    # Last: a delivery whose partition is there has been told in full.
-    context.instance.add_dynamic_partitions(DELIVERIES.name, [key])
+    return {dg.AssetKey(path): metadata for path, metadata in accounts.items()}
+
+
+@dg.multi_asset(name="retake", specs=_delivery_specs(), can_subset=True, required_resource_keys={NIGHT})
+def retake(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+    """Take one delivery again from the archive; where it gives something else, replace it and all after it."""
+    settings: Settings = context.resources.night
+    say = reporter(context.log)
+    with told_to_people(settings):
+        retaken = retaking.rematerialize(settings, context.partition_key.replace("…", "..."), say)
+        accounts = _accounts(settings, retaken.entry)
+    if retaken.is_same:
+        say(f"{retaken.entry.delivery_id}: taken again, with the same result")
+    else:
+        say(f"{retaken.entry.delivery_id}: replaced. The job `night` builds and publishes what follows from it.")
+    for asset in sorted(context.selected_asset_keys & accounts.keys()):
+        yield dg.MaterializeResult(asset, metadata={**accounts[asset], "is_same": retaken.is_same})
 
 
 RELEASE_KEY = dg.AssetKey(["published", "release"])
@@ -236,8 +280,9 @@ __all__ = [
     "DELIVERIES_KEY",
     "RELEASE_KEY",
     "REVISIONS_KEY",
-    "delivery_specs",
     "ingest",
     "partition_key",
     "release",
+    "retake",
+    "revisions_spec",
 ]

@@ -17,15 +17,25 @@ import dagster as dg
 import duckdb
 
 from orchestration.dbt_runner import DbtFailed
-from orchestration.manifest import BRUSSELS
+from orchestration.manifest import BRUSSELS, Refusal
 from orchestration.publication import PublicationError
+from orchestration.retaking import NotTaken, RetakingFailed
 from orchestration.settings import Settings, SettingsError
 from orchestration.warehouse import NothingTaken
 
 RETRIES = 2
 SECONDS_BETWEEN = 10
 
-_FORESEEN = (DbtFailed, NothingTaken, PublicationError, SettingsError, PermissionError)
+_FORESEEN = (
+    DbtFailed,
+    NotTaken,
+    NothingTaken,
+    PermissionError,
+    PublicationError,
+    Refusal,
+    RetakingFailed,
+    SettingsError,
+)
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def night(settings) -> Settings:
 
 def test_the_document(night):
     document = json.loads(status(night).as_json())
-    assert list(document) == ["deliveries", "publication", "publication_due", "rollback", "disk"]
+    assert list(document) == ["deliveries", "publication", "publication_due", "rollback", "records", "disk"]
     one, refused = document["deliveries"]
     assert (one["delivery_id"], one["status"], one["refusal_code"]) == ("2016-09-08", "taken", None)
     assert (one["n_delivered"], one["n_accepted"], one["n_quarantined"], one["n_duplicates"]) == (13_000, 12_989, 8, 3)
