@@ -67,6 +67,10 @@ def models():
     return [node for node in parsed().nodes.values() if node.resource_type == "model"]
 
 
+def seeds():
+    return [node for node in parsed().nodes.values() if node.resource_type == "seed"]
+
+
 def test_every_model_and_every_column_is_described(built_columns):
     missing = [
         f"{model.name}.{column}"
@@ -85,6 +89,41 @@ def test_no_column_is_described_that_is_not_there(built_columns):
         for column in model.columns
         if column not in built_columns[f"{model.schema}.{model.name}"]
     ]
+
+
+def test_every_seed_and_every_column_of_it_is_described(built_columns):
+    assert len(seeds()) >= 14
+    for seed in seeds():
+        described = {name: column.description for name, column in seed.columns.items()}
+        assert seed.description and all(described.values()), seed.name
+        assert list(described) == list(seed.config.column_types) == list(built_columns[f"seeds.{seed.name}"]), seed.name
+
+
+def test_every_row_of_a_seed_has_a_key_of_its_own(empty_warehouse):
+    # Here and not in a data test: seeds change with the code, not from night to night.
+    keys = {"rate_definitions": "mart, rate, role, measure"}
+    with duckdb.connect(empty_warehouse, read_only=True) as connection:
+        for seed in seeds():
+            key = keys.get(seed.name) or next(iter(seed.columns))
+            counts = f"select count(*), count(distinct ({key})) from seeds.{seed.name}"
+            n_rows, n_keys = connection.execute(counts).fetchone()
+            assert n_rows == n_keys > 0, seed.name
+
+
+def test_descriptions_go_along_as_comments_of_facts_and_marts(empty_warehouse):
+    with duckdb.connect(empty_warehouse, read_only=True) as connection:
+        comments = {
+            (schema, table, column): comment
+            for schema, table, column, comment in connection.execute(
+                "select schema_name, table_name, null, comment from duckdb_tables() union all"
+                " select schema_name, table_name, column_name, comment from duckdb_columns()"
+            ).fetchall()
+        }
+    for model in models():
+        if model.schema in CONTRACTED:
+            assert comments[model.schema, model.name, None] == model.description
+            for name, column in model.columns.items():
+                assert comments[model.schema, model.name, name] == column.description, f"{model.name}.{name}"
 
 
 def test_facts_and_marts_have_enforced_contracts():
