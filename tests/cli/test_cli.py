@@ -8,6 +8,7 @@ an answer or a status.
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from datetime import timedelta
@@ -27,7 +28,9 @@ SECRET = "Quirinia Wollebrandt 80611700198"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
+    folder = Folder(tmp_path)
+    shutil.rmtree(folder.data, ignore_errors=True)  # a compiled project, where this process ran a night before
+    return folder
 
 
 def one_sentence(ran: Ran) -> str:
