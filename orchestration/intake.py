@@ -10,6 +10,7 @@ anywhere before that, a run leaves no trace of the delivery but leftovers, which
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,10 @@ from orchestration.reading import read_extract
 from orchestration.settings import Settings, SettingsError, cannot_write
 from orchestration.validation import DeliveredRows, Limits, Verdict, validate
 from schemas import DELETED, DOSSIERS, EXTRACTS
+
+_A_NAME = re.compile(r"(?!.*\d{6})[\w .-]{1,64}")
+_NO_NAME = "(a name not repeated: it may be a value)"
+"""Instead of an unexpected column's name that holds a number as long as a date, or what no name holds."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,7 @@ def take_waiting(
     """
     now = now or datetime.now(UTC)
     _make_zones(settings)
+    _see_that_nothing_is_lost(settings)
     waiting = []
     for directory in delivery_directories(settings.landing):
         try:
@@ -234,7 +240,9 @@ class _Intake:
             read = read_extract(landed / file.path, file, columns, paths[file.extract], manifest.delivery_id)
             counts[file.extract] = read.rows
             if read.unexpected_columns:
-                unexpected[file.extract] = tuple(read.unexpected_columns)
+                unexpected[file.extract] = tuple(
+                    name if _A_NAME.fullmatch(name) else _NO_NAME for name in read.unexpected_columns
+                )
                 self._report(f"{file.extract}: column_unexpected, {len(read.unexpected_columns)} kept out")
         return DeliveredRows(paths, counts), unexpected
 
@@ -331,6 +339,16 @@ def _make_zones(settings: Settings) -> None:
     exchange.remove(exchange.scratch(settings))  # of a rebuild that was killed
     exchange.remove(_scratch(settings))
     _scratch(settings).mkdir(mode=0o700)
+
+
+def _see_that_nothing_is_lost(settings: Settings) -> None:
+    for entry in Ledger(settings.ledger).taken():
+        for zone in (settings.validated, settings.quarantine):
+            if not (zone / entry.delivery_id).is_dir():
+                raise SettingsError(
+                    f"KBI_DATA: {zone / entry.delivery_id} is not there, though that delivery was taken. Restore it, "
+                    "or run `kbi rebuild`, which makes it again from the archive."
+                )
 
 
 def _scratch(settings: Settings) -> Path:

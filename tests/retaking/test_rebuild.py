@@ -82,6 +82,21 @@ def test_archive_and_key_on_an_empty_machine_give_the_same_release(
     assert folder.release()["deliveries"] == story.folder.release()["deliveries"]
 
 
+@pytest.mark.slow
+def test_with_the_ledger_it_is_known_when_they_were_taken(story: Story, tmp_path: Path, key_file: Path) -> None:
+    """The other drill: archive, ledger, releases and key."""
+    folder = folder_of(tmp_path / "machine", key_file)
+    for zone in ("landing", "ledger", "published"):
+        shutil.copytree(story.folder.data / zone, folder.data / zone, symlinks=True)
+    shutil.copytree(story.folder.landing, folder.landing, dirs_exist_ok=True)
+    ran = folder.night()
+    assert ran.exit_code == 1 and "kbi rebuild" in ran.stderr, "a night makes nothing of half a restoration"
+    assert folder.kbi("rebuild").exit_code == 0
+    is_as(story, folder)
+    for release in story.releases:
+        assert folder.kbi("reproduce", release).exit_code == 0
+
+
 def test_a_damaged_archive_is_told_and_nothing_changes(story: Story, copied: Folder) -> None:
     file = copied.settings.archive / "c-corrected" / "contracten.csv"
     file.chmod(0o600)
