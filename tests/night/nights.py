@@ -125,6 +125,10 @@ class Folder:
         """Mart → hash of its rows, of the release being served."""
         return {mart["name"]: mart["content_sha256"] for mart in self.release()["marts"]}
 
+    def published_parquet(self) -> dict[str, bytes]:
+        """Bytes of every mart's file, of the release being served."""
+        return dict(bytes_under(self.settings.published / "current" / "internal" / "parquet"))
+
     def releases(self) -> list[str]:
         """Every release that is whole."""
         return sorted(path.parent.name for path in self.settings.published.glob("2*/manifest.json"))

@@ -199,22 +199,67 @@ def test_the_real_dossiers(folder: Folder) -> None:
         ("trajectonderdelen", 24, ["parent_quarantined"]),
     ]
     assert folder.rows("select count(*) from facts.dim_person") == [(12,)]
-    assert sorted(
-        folder.rows("select component, outcome, count(*) from facts.fct_trajectory_component_status group by all")
-    ) == [("mo", "dropped_out", 1), ("mo", "waiting", 1), ("nt2", "dropped_out", 1), ("nt2", "waiting", 1)]
+    # Both contracts have three flags false, which says nothing: tracks with MO and A1 make both components required.
+    # Beside the first lies a track TT_IBGD, closed on the day of signature; nothing of the second is closed, begun or
+    # decided. The target group is RECHT on both days.
+    assert folder.rows(
+        "select signed_on::varchar, participation_type, component, outcome, "
+        "valid_from::varchar, valid_to from facts.fct_trajectory_component_status "
+        "join facts.fct_trajectory using (contract_id) order by signed_on, component, valid_from"
+    ) == [
+        (signed, "voluntary", component, outcome, signed, None)
+        for signed, outcome in (("2016-08-09", "dropped_out"), ("2017-03-22", "waiting"))
+        for component in ("mo", "nt2")
+    ]
+    assert folder.rows("select count(*) from facts.fct_evaluation") == [(0,)]
+    assert [q1_of(folder, day) for day in ("2016-08-08", "2016-09-08", "2026-06-30")] == [
+        {(unit, component): figures for unit in ("contract", "person") for component in ("mo", "nt2")}
+        # n_population, n_required, n_ended, n_dropped_out, n_waiting, pass_rate_evaluated, pass_rate_ended
+        for figures in ((0, 0, 0, 0, 0, None, None), (1, 1, 1, 1, 0, None, 0), (2, 2, 1, 1, 1, None, 0))
+    ]
+
+
+def q1_of(folder: Folder, day: str) -> dict[tuple[str, str], tuple[Any, ...]]:
+    """Figures of the first question as ``kbi answer`` gives them, by counting unit and component."""
+    answered = folder.kbi("answer", "--as-of", day, "--format", "json")
+    assert answered.exit_code == 0, answered.stderr
+    columns = ("n_population", "n_required", "n_ended", "n_dropped_out", "n_waiting")
+    return {
+        (row["counting_unit"], row["component"]): tuple(
+            row[column] for column in (*columns, "pass_rate_evaluated", "pass_rate_ended")
+        )
+        for row in json.loads(answered.stdout)["marts"]["mart_q1_pass_rate"]
+    }
 
 
 @pytest.mark.dossiers
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real test dossiers do not lie beside the project")
 def test_the_real_dossiers_counted_without_the_project() -> None:
     """The counts above, by a plain count of elements."""
+    blocks = {
+        *("Doelgroep", "Contract", "Traject", "TrajectOnderdeel", "NT2Cursus", "Document", "Inbreuk"),
+        *("MOCursus", "IndividueleMOCursus", "AfgelegdeTest", "Addendum", "Opschorting", "Wachtlijst"),
+    }
     counts: Counter[str] = Counter()
-    for path in REAL.glob("*.xml"):
-        tags = [element.tag.rpartition("}")[2] for element in ElementTree.parse(path).getroot().iter()]
-        counts["answers"] += 1
-        if "Personalia" in tags:
-            counts["readable"] += 1
-            counts.update(tag for tag in tags if tag in ("Contract", "Traject", "TrajectOnderdeel", "NT2Cursus"))
+    unreadable, per_answer = {}, {}
+    for line, path in enumerate(sorted(REAL.glob("*.xml")), start=1):
+        elements = [
+            (element.tag.rpartition("}")[2], element.text) for element in ElementTree.parse(path).getroot().iter()
+        ]
+        per_answer[line] = Counter(tag for tag, _ in elements if tag in blocks)
+        counts += per_answer[line]
+        if "Personalia" not in dict(elements):
+            unreadable[line] = dict(elements)["Diagnose"]
+    assert len(per_answer) == 15
+    assert unreadable == {
+        1: "Te veel gelijktijdige bevragingen",
+        8: "Te veel gelijktijdige bevragingen",
+        15: "Geen gegevens gevonden voor de vraag",
+    }
     assert counts == {
-        "answers": 15, "readable": 12, "Contract": 2, "Traject": 16, "TrajectOnderdeel": 27, "NT2Cursus": 2
+        "Doelgroep": 11, "Contract": 2, "Traject": 16, "TrajectOnderdeel": 27, "NT2Cursus": 2, "Document": 1, "Inbreuk": 1
     }  # fmt: skip
+    # The quarantined component is the only one of the thirteenth answer, whose only track is the fourteenth.
+    assert (per_answer[13]["Traject"], per_answer[13]["TrajectOnderdeel"]) == (1, 1)
+    before = sum((per_answer[line] for line in range(1, 13)), Counter())
+    assert (before["Traject"], before["TrajectOnderdeel"]) == (13, 23)

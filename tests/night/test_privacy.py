@@ -54,7 +54,8 @@ def deliver(landing: Path) -> None:
     for extract, column in QUARANTINED_FOR.items():
         somebody[extract][0][column] = TEXT
     tables = combined(plants.tables, somebody)
-    tables["personen"] = [row | {"adres": TEXT} for row in tables["personen"]]
+    # An unexpected column is told of, and its name too may be a value.
+    tables["personen"] = [row | {"adres": TEXT, insz(3003): None} for row in tables["personen"]]
     write_delivery(landing, "planted", EXTRACTED_AT, tables)
     registry = combined(*(minimal_registry(n) for n in range(2001, 2031)))
     good = files_of(registry)
@@ -197,6 +198,12 @@ def test_no_person_s_number_is_left_outside(told: tuple[Folder, list[Ran]], numb
         if (held := holds_number(content, numbers))
     }
     assert found == {}
+
+
+def test_unexpected_columns_are_named_where_their_name_is_one(told: tuple[Folder, list[Ran]]) -> None:
+    folder, _ = told
+    (address, number) = folder.ledger()["planted"]["unexpected_columns"]["personen"]
+    assert address == "adres" and "not repeated" in number
 
 
 def test_no_number_is_a_file_s_name(told: tuple[Folder, list[Ran]], numbers: set[bytes]) -> None:

@@ -16,12 +16,8 @@ import pytest
 from orchestration.simulation.deliveries import simulate
 from tests.deliveries import COLUMNS, csv_bytes
 from tests.night.conftest import CONTRACTS, DELIVERIES, KEY, SEED, UNTIL, put, settings_of
-from tests.night.nights import Folder, bytes_under, rows_under
+from tests.night.nights import Folder, rows_under
 from tests.validation.schemas_frames import KEYS
-
-
-def published_parquet(folder: Folder) -> dict[str, bytes]:
-    return dict(bytes_under(folder.settings.published / "current" / "internal" / "parquet"))
 
 
 def rewrite(delivery: Path, draw: random.Random) -> None:
@@ -56,7 +52,7 @@ def test_tables_as_parquet_give_the_same_marts_and_state(undisturbed: Folder, tm
     put(folder, *as_parquet[:2])
     assert folder.night().exit_code == 0
     assert folder.marts() == undisturbed.marts()
-    assert published_parquet(folder) == published_parquet(undisturbed)
+    assert folder.published_parquet() == undisturbed.published_parquet()
     assert folder.quarantined() == undisturbed.quarantined()
     assert rows_under(folder.settings.validated) == rows_under(undisturbed.settings.validated)
 
@@ -77,7 +73,7 @@ def test_another_form_and_another_key_give_the_same_marts(
         "select * exclude delivery_id from quality.reconciliation order by all"
     )
     assert folder.marts() == undisturbed.marts()
-    assert published_parquet(folder) == published_parquet(undisturbed)
+    assert folder.published_parquet() == undisturbed.published_parquet()
     persons = {
         place.directory: set(
             pl.read_parquet(sorted(place.settings.validated.glob("*/personen.parquet"))[-1])["person_key"]
@@ -131,7 +127,7 @@ def test_what_changed_alone_gives_the_same_marts_late_numbers_and_all(
     ran = folder.night()
     assert (ran.exit_code, [result for _, result, _ in ran.lines]) == (0, ["taken", "taken"]), ran.stderr
     assert folder.marts() == undisturbed.marts()
-    assert published_parquet(folder) == published_parquet(undisturbed)
+    assert folder.published_parquet() == undisturbed.published_parquet()
 
 
 @pytest.mark.slow
@@ -146,6 +142,6 @@ def test_larger_registries_do_not_depend_on_the_key(tmp_path: Path, seed: int) -
         folder = Folder(tmp_path / name, settings_of(tmp_path / f"{name}.key"))
         put(folder, *deliveries)
         assert folder.night().exit_code == 0
-        published.append(published_parquet(folder))
+        published.append(folder.published_parquet())
         shutil.rmtree(folder.settings.archive)
     assert published[0] == published[1]
