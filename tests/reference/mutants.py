@@ -156,6 +156,10 @@ _MISTAKES = {
         ("R7", "awaiting before in progress", "when is_running then", "when is_running and not has_enrolled then"),
         ("R7", "intervals not maximal", "where outcome_before is null or", "where true or"),
     ],
+    "macros/packed_counts.sql": [
+        ("R7", "counts in each other's digits", "{{ 2 ** (20 * loop.index0) }}", "{{ 2 ** loop.index0 }}"),
+        ("R7", "the count before it", "(20 * (position - 1))", "(20 * (position - 2))"),
+    ],
     "models/intermediate/int_evidence.sql": [
         (
             "R6",
