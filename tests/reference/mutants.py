@@ -158,7 +158,7 @@ _MISTAKES = {
     ],
     "macros/packed_counts.sql": [
         ("R7", "counts in each other's digits", "{{ 2 ** (20 * loop.index0) }}", "{{ 2 ** loop.index0 }}"),
-        ("R7", "the count before it", "(20 * (position - 1))", "(20 * (position - 2))"),
+        ("R7", "a digit of the next count", "(2 ** 20 - 1)", "(2 ** 21 - 1)"),
     ],
     "models/intermediate/int_evidence.sql": [
         (
