@@ -8,26 +8,28 @@ number_changes as (
 
 ),
 
-limits as (
-
-    select count(*) as n_changes from number_changes
-
-),
-
 -- A number is replaced at most once, so a chain never forks. Validation keeps cycles out; should one slip in, a chain
--- ends where it began, or after as many steps as there are changes.
+-- ends where it began, or, if it led into the cycle from outside, at its landmark: the number at which it stood after
+-- the last 1, 2, 4, 8 … steps, to which a cycle must lead back.
 chains as (
 
-    select old_person_key as person_key_delivered, new_person_key as current_key, 1 as steps
+    select
+        old_person_key as person_key_delivered,
+        new_person_key as current_key,
+        old_person_key as landmark,
+        1 as steps
     from number_changes
 
     union all
 
-    select chains.person_key_delivered, number_changes.new_person_key, chains.steps + 1
+    select
+        chains.person_key_delivered,
+        number_changes.new_person_key,
+        case when (chains.steps & (chains.steps - 1)) = 0 then chains.current_key else chains.landmark end,
+        chains.steps + 1
     from chains
     inner join number_changes on chains.current_key = number_changes.old_person_key
-    cross join limits
-    where chains.current_key <> chains.person_key_delivered and chains.steps < limits.n_changes
+    where chains.current_key not in (chains.person_key_delivered, chains.landmark)
 
 ),
 
