@@ -67,17 +67,19 @@ def _end(log: Path) -> str:
     return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:])
 
 
-def differing_rows(plain: Path, night: Path) -> dict[str, int]:
-    """Mart → number of rows that only one of the two folders of ``<mart>.parquet`` has, where there are such rows."""
-    found = {}
+def compared_rows(plain: Path, night: Path) -> tuple[int, dict[str, int]]:
+    """Of two folders of ``<mart>.parquet``: the rows of the first, and mart → rows that only one of them has."""
+    rows, only_one = 0, {}
     with duckdb.connect(config={"threads": THREADS}) as connection:
         for mart in MARTS:
             ours, theirs = (f"(from read_parquet('{folder / mart}.parquet'))" for folder in (plain, night))
-            found[mart] = connection.execute(
-                f"select count(*) from ((from {ours} except all from {theirs}) union all"
+            found, different = connection.execute(
+                f"select (select count(*) from {ours}), count(*) from ((from {ours} except all from {theirs}) union all"
                 f" (from {theirs} except all from {ours}))"
-            ).fetchone()[0]
-    return {mart: rows for mart, rows in found.items() if rows}
+            ).fetchone()
+            rows += found
+            only_one |= {mart: different} if different else {}
+    return rows, only_one
 
 
 @click.command(context_settings={"show_default": True})
@@ -117,9 +119,10 @@ def _compare(scratch: Path, contracts: int, seed: int, plain_only: bool) -> None
         f"{'met' if night.cpu <= allowed else 'missed'}; peak at most {AIM_PEAK_MB} MB: "
         f"{'met' if night.peak_mb <= AIM_PEAK_MB else 'missed'}"
     )
-    if different := differing_rows(marts, data / "published/current/internal/parquet"):
-        raise click.ClickException(f"The marts differ. Rows that only one of them has: {different}")
-    click.echo("marts         the same rows in both")
+    rows, different = compared_rows(marts, data / "published/current/internal/parquet")
+    if different or not rows:
+        raise click.ClickException(f"The marts differ or are empty. Rows that only one of them has: {different}")
+    click.echo(f"marts         the same {rows:,} rows in both")
 
 
 if __name__ == "__main__":
