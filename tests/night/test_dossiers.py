@@ -257,8 +257,14 @@ def test_the_real_dossiers_counted_without_the_project() -> None:
         15: "Geen gegevens gevonden voor de vraag",
     }
     assert counts == {
-        "Doelgroep": 11, "Contract": 2, "Traject": 16, "TrajectOnderdeel": 27, "NT2Cursus": 2, "Document": 1, "Inbreuk": 1
-    }  # fmt: skip
+        "Doelgroep": 11,
+        "Contract": 2,
+        "Traject": 16,
+        "TrajectOnderdeel": 27,
+        "NT2Cursus": 2,
+        "Document": 1,
+        "Inbreuk": 1,
+    }
     # The quarantined component is the only one of the thirteenth answer, whose only track is the fourteenth.
     assert (per_answer[13]["Traject"], per_answer[13]["TrajectOnderdeel"]) == (1, 1)
     before = sum((per_answer[line] for line in range(1, 13)), Counter())

@@ -111,8 +111,8 @@ def test_a_rule_that_is_taken_out_is_not_judged(code: str, folder: Folder, monke
     }
 
 
-WHOLE = ("period_reversed", "alias_cycle")
-"""Taken out in a whole night by default too; the others differ in nothing but the rows."""
+WHOLE = ("alias_cycle",)
+"""Taken out in a whole night by default too: rows in circles are what SQL fears most. The others are only rows."""
 
 
 # Rows that no rule was made for may make a query run for ever: that ends the process.
