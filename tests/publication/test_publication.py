@@ -74,8 +74,11 @@ def test_the_manifest_tells_what_it_was_made_of(released):
     manifest = current(released).manifest
     entry = Ledger(released.ledger).taken()[0]
     assert list(manifest) == [
-        "release_id", "created_at", "known_on", "synthetic", "deliveries", "code_version", "engines", "marts",
+        "release_id", "created_at", "known_on", "synthetic", "deliveries", "code_version",
+        "changed_definitions", "definitions", "engines", "marts",
     ]  # fmt: skip
+    assert manifest["changed_definitions"] == [], "there is no release before it"
+    assert "dbt_project/models/marts/mart_q1_pass_rate.sql" in manifest["definitions"]
     assert manifest["known_on"] == "2018-03-15"
     assert manifest["synthetic"] is True
     assert abs(datetime.now(UTC) - datetime.fromisoformat(manifest["created_at"])) < timedelta(hours=1)
