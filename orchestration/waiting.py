@@ -46,7 +46,8 @@ class WaitingRows:
         rows = pl.concat(self._rows) if self._rows else None
         if rows is not None and rows.height:
             (directory / "waiting").mkdir(exist_ok=True, mode=0o700)
-            numbered = rows.sort(FROM_DELIVERY, FROM_LINE).with_row_index(LINE_NUMBER, 1).with_columns(pl.col(LINE_NUMBER).cast(pl.Int64))
+            ordered = rows.sort(FROM_DELIVERY, FROM_LINE).with_row_index(LINE_NUMBER, 1)
+            numbered = ordered.with_columns(pl.col(LINE_NUMBER).cast(pl.Int64))
             numbered.write_parquet(_waiting_file(directory, extract))
 
     def _add(self, rows: pl.DataFrame) -> None:
