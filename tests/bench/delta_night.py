@@ -58,9 +58,7 @@ def size_mb(directory: Path) -> float:
 @click.command(context_settings={"show_default": True})
 @click.option("--contracts", default=400_000, type=click.IntRange(min=1), help="Contracts in the registry.")
 @click.option("--seed", default=2016, type=click.IntRange(min=0), help="Seed of the simulated registry.")
-@click.option(
-    "--share", default=0.01, type=click.FloatRange(0, 1), help="Share of them in the delta."
-)
+@click.option("--share", default=0.01, type=click.FloatRange(0, 1), help="Share of them in the delta.")
 @click.option("--nights", default=1, type=click.IntRange(min=1), help="Nights with such a delta, one after the other.")
 @click.option("--check/--no-check", default=True, help="Compare with one night that takes everything.")
 @click.option("--scratch", type=click.Path(path_type=Path, file_okay=False), help="A folder to keep everything in.")
