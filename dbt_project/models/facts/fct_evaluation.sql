@@ -1,24 +1,25 @@
 -- R6: every piece of evidence of a trajectory; attempts are numbered, no-shows and exemptions are not.
-with attempts as (
+with evaluations as (
 
-    select contract_no, component, source, source_id, attempt_no from {{ ref('int_attempts') }}
+    select contract_no, component, attempt_no, dated_on, kind, source, source_id, level
+    from {{ ref('int_attempts') }}
+
+    union all
+
+    select contract_no, component, cast(null as integer) as attempt_no, dated_on, kind, source, source_id, level
+    from {{ ref('int_evidence') }}
+    where kind not in ('pass', 'progress', 'fail')
 
 )
 
 select
     contracts.contract_id,
-    evidence.component,
-    attempts.attempt_no,
-    evidence.dated_on,
-    evidence.kind,
-    evidence.source,
-    evidence.source_id,
-    evidence.level
-from {{ ref('int_evidence') }} as evidence
-inner join {{ ref('int_contracts') }} as contracts on evidence.contract_no = contracts.contract_no
-left join attempts
-    on
-        evidence.contract_no = attempts.contract_no
-        and evidence.component = attempts.component
-        and evidence.source = attempts.source
-        and evidence.source_id = attempts.source_id
+    evaluations.component,
+    evaluations.attempt_no,
+    evaluations.dated_on,
+    evaluations.kind,
+    evaluations.source,
+    evaluations.source_id,
+    evaluations.level
+from evaluations
+inner join {{ ref('int_contracts') }} as contracts on evaluations.contract_no = contracts.contract_no
