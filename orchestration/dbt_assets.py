@@ -14,7 +14,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 from dagster_dbt.asset_utils import DAGSTER_DBT_UNIQUE_ID_METADATA_KEY as UNIQUE_ID
 from pyarrow import parquet
 
-from orchestration import dbt_runner, publication, revisions, warehouse
+from orchestration import dbt_runner, patching, publication, revisions, warehouse
 from orchestration.assets import DATA_ENGINEERING, MART_FRESHNESS, NIGHT, REVISIONS_KEY
 from orchestration.dbt_runner import NodeResult, Project
 from orchestration.failures import told_to_people
@@ -111,10 +111,13 @@ def _build(
         context.assets_def.get_spec_for_check_key(key).metadata[UNIQUE_ID]: key
         for key in context.selected_asset_check_keys
     }
-    revised = revisions.update(settings, project.manifest, Ledger(settings.ledger).taken(), reporter(context.log))
-    warehouse.prepare(settings, revised, keep=context.is_subset)
-    selection = _selection(project, {*assets, *checks}) if context.is_subset else None
-    results = dbt_runner.build(settings, selection, reporter(context.log))
+    report = reporter(context.log)
+    revised = revisions.update(settings, project.manifest, Ledger(settings.ledger).taken(), report)
+    results = None if context.is_subset else patching.build(settings, project.manifest, revised, report)
+    if results is None:
+        warehouse.prepare(settings, revised, keep=context.is_subset)
+        selection = _selection(project, {*assets, *checks}) if context.is_subset else None
+        results = dbt_runner.build(settings, selection, report)
     broken = [result for result in results if result.is_broken]
     if not broken:
         rows = _row_counts(settings)
@@ -151,10 +154,12 @@ def _selection(project: Project, unique_ids: set[str]) -> list[str]:
 
 
 def _row_counts(settings: Settings) -> dict[tuple[str, str], int]:
-    """Rows per (schema, table) of the build file; of a freshly written table DuckDB's estimate is exact."""
+    """Rows per (schema, table) of the build file."""
     with duckdb.connect(str(warehouse.build_file(settings)), read_only=True) as connection:
-        rows = connection.execute("select schema_name, table_name, estimated_size from duckdb_tables()").fetchall()
-    return {(schema, table): n for schema, table, n in rows}
+        tables = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+        counts = [f'select count(*) from "{schema}"."{table}"' for schema, table in tables]
+        rows = connection.execute(" union all ".join(counts)).fetchall()
+    return {table: n for table, (n,) in zip(tables, rows, strict=True)}
 
 
 def _metadata(

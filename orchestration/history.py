@@ -75,17 +75,22 @@ def state_query(directories: Sequence[Path], extract: str) -> str:
     )
 
 
-def changes_query(directories: Sequence[Path], extract: str) -> str:
-    """The versions that began or ended with the last of these deliveries: the columns of a row, and ``is_new``."""
-    *before, last = directories
+def changes_query(before: Sequence[Path], deliveries: Sequence[Path], extract: str) -> str:
+    """The versions that began with these deliveries and hold after them, or held before them and ended with them.
+
+    Columns of a row, and ``is_new``: which of the two.
+
+    Args:
+        before: directories of all deliveries before them, in order; at least one.
+        deliveries: their own, in order.
+    """
     columns = f"* exclude ({ROW_NUMBER})"
     parts = []
-    if versions_file(last, extract).exists():
-        parts.append(f"select {columns}, true as is_new from ({_versions([last], extract)})")
-    if ended_file(last, extract).exists():
-        ended = _existing([ended_file(last, extract)])
+    if any(versions_file(directory, extract).exists() for directory in deliveries):
+        parts.append(f"select {columns}, true as is_new from ({state_query(deliveries, extract)})")
+    if ended := _existing(ended_file(directory, extract) for directory in deliveries):
         parts.append(
-            f"select {columns}, false as is_new from ({_versions(before, extract)}) "
+            f"select {columns}, false as is_new from ({state_query(before, extract)}) "
             f"semi join read_parquet({ended}) using (delivered_in, {ROW_NUMBER})"
         )
     if not parts:

@@ -121,7 +121,8 @@ def _differences(
     spill.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = {"memory_limit": settings.memory_limit, "temp_directory": str(spill)}
     with duckdb.connect(":memory:", config=engine) as connection:
-        scope = Scope(connection, directories, delivery)
+        scope = Scope(connection, directories, [delivery])
+        scope.gather()
         _find_causes(connection, directories, delivery, previous.date)
         dates = _reporting_dates(manifest, previous.date)
         found = []

@@ -1,8 +1,8 @@
-"""The persons whom a delivery touches, and the figures of some persons alone.
+"""The persons whom deliveries touch, and the figures of some persons alone.
 
-Here: whom the changes of a delivery may concern, the registry reduced to some of them before or after it, and the
-models run over that. Every figure is a sum over persons, so what a delivery changed is the difference of two small
-runs. Not here: what a change means (``revisions.py``), the models (``dbt_project/``).
+Here: whom the changes of deliveries may concern, the registry reduced to them before and after, and the models run over
+that. Every figure is a sum over persons, so what deliveries changed is the difference of two small runs. Not here: what
+a change means (``revisions.py``), the warehouse (``patching.py``), the models (``dbt_project/``).
 
 Persons hang together where one number replaces another, or where a row of one names a contract of another: what
 concerns one may concern the others. A set of persons that is closed in this sense has figures of its own, which no row
@@ -11,7 +11,7 @@ of anybody else enters.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -28,34 +28,48 @@ _NAMING = ("trajecten", "attesten")
 """Extracts whose rows belong to a person and may name a contract of another."""
 CHILDREN = {"addenda": "contracten", "opschortingen": "contracten", "trajectonderdelen": "trajecten"}
 """Extracts whose rows belong to the person of the row they name."""
+_NO_EVENT = "geboortedatum"
+"""A date on which nothing happens that a figure counts."""
 
 
 class Scope:
-    """One delivery, the states of the registry before and after it, and the persons it touches.
+    """Consecutive deliveries, and the persons they touch, with their rows before and after.
 
-    Relations in the connection, each in a schema with one view per extract: ``before``, ``after`` (states), ``changed``
-    (versions that began or ended, ``is_new``), ``either`` (what is in one of the states or both). Table ``touched``:
-    ``person_key``, and ``cluster``, equal for persons who hang together.
+    Relations in the connection, each in a schema with one table per extract: ``before``, ``after`` (the rows of the
+    touched), ``changed`` (versions that began or ended, ``is_new``). Table ``touched``: ``person_key``, and
+    ``cluster``, equal for persons who hang together.
 
     Args:
-        before: directories in the validated zone of all deliveries before it, in order; at least one.
-        delivery: its own.
+        before: directories in the validated zone of all deliveries before them, in order; at least one.
+        deliveries: their own, in order.
+        dated: persons with a date from the first to the last of these days in any row count as touched too.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, before: Sequence[Path], delivery: Path) -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        before: Sequence[Path],
+        deliveries: Sequence[Path],
+        dated: tuple[date, date] | None = None,
+    ) -> None:
         self._duckdb = connection
-        for schema in ("before", "after", "changed", "either"):
+        directories = [*before, *deliveries]
+        for schema in ("all_before", "all_after", "before", "after", "changed", "either"):
             self._run(f"create schema {schema}")
         for extract in EXTRACTS:
-            self._run(f"create view before.{extract} as {state_query(before, extract)}")
-            self._run(f"create view after.{extract} as {state_query([*before, delivery], extract)}")
+            self._run(f"create view all_before.{extract} as {state_query(before, extract)}")
+            self._run(f"create view all_after.{extract} as {state_query(directories, extract)}")
             # Read again and again, and small.
-            self._run(f"create table changed.{extract} as {changes_query([*before, delivery], extract)}")
+            self._run(f"create table changed.{extract} as {changes_query(before, deliveries, extract)}")
             self._run(
-                f"create view either.{extract} as select * exclude (row_number) from after.{extract} "
+                f"create view either.{extract} as select * exclude (row_number) from all_after.{extract} "
                 f"union all select * exclude (is_new) from changed.{extract} where not is_new"
             )
-        self._find_touched()
+        self._run("create table touched (person_key varchar, cluster varchar)")
+        self._touch(_union(self._owners_of_changes()))
+        if dated:
+            self._touch(_union(self._owners_of_dates(*dated)))
+        self._close()
 
     @property
     def n_touched(self) -> int:
@@ -63,38 +77,65 @@ class Scope:
         (n,) = self._duckdb.execute("select count(*) from touched").fetchone()  # type: ignore[misc]
         return int(n)
 
-    def _find_touched(self) -> None:
-        """Owners of the changed rows, and everybody who hangs together with them."""
-        owners = [
-            f"select {PSEUDONYM_COLUMNS[column]} as person_key from changed.{extract.name}"
-            for extract in EXTRACTS.values()
-            for column in extract.insz_columns
-        ] + [
-            f"select person_key from either.{parent} semi join changed.{child} using ({EXTRACTS[parent].key[0]})"
-            for child, parent in CHILDREN.items()
-        ]
-        self._run(f"create table touched as select distinct person_key, person_key as cluster from ({_union(owners)})")
-        naming = [
-            f"select rows.person_key as one, contracts.person_key as other from either.{extract} as rows "
-            "inner join either.contracten as contracts using (contract_id) "
-            "where rows.person_key <> contracts.person_key"
-            for extract in _NAMING
-        ]
-        replaced = ["select old_person_key as one, new_person_key as other from either.insz_wijzigingen"]
-        self._run(f"""
+    def gather(self) -> None:
+        """Make the tables ``before`` and ``after``."""
+        for state in ("before", "after"):
+            for name in _parents_first():
+                self._run(
+                    f"create table {state}.{name} as select rows.* from all_{state}.{name} as rows "
+                    f"{_belonging_to('touched', name, state)}"
+                )
+
+    def _owners_of_changes(self) -> Iterator[str]:
+        for extract in EXTRACTS.values():
+            for column in extract.insz_columns:
+                yield f"select {PSEUDONYM_COLUMNS[column]} as person_key from changed.{extract.name}"
+        for child, parent in CHILDREN.items():
+            link = EXTRACTS[parent].key[0]
+            yield f"select person_key from either.{parent} semi join changed.{child} using ({link})"
+
+    def _owners_of_dates(self, first: date, last: date) -> Iterator[str]:
+        for extract in EXTRACTS.values():
+            dates = [column.name for column in extract.columns if column.kind == "date" and column.name != _NO_EVENT]
+            if not dates:
+                continue
+            on_one = " or ".join(f"{name} between date '{first}' and date '{last}'" for name in dates)
+            if parent := CHILDREN.get(extract.name):
+                link = EXTRACTS[parent].key[0]
+                rows = f"(select {link} from all_after.{extract.name} where {on_one})"
+                yield f"select person_key from all_after.{parent} semi join {rows} using ({link})"
+            else:
+                for column in extract.insz_columns:
+                    key = PSEUDONYM_COLUMNS[column]
+                    yield f"select {key} as person_key from all_after.{extract.name} where {on_one}"
+
+    def _close(self) -> None:
+        """Touch everybody who hangs together with the touched, and find the clusters."""
+        self._run("""
             create table links as
-            with links as ({_union([*replaced, *naming])})
-            select distinct one, other from links
-            union
-            select other, one from links
+            with links as (select old_person_key as one, new_person_key as other from either.insz_wijzigingen)
+            select one, other from links union select other, one from links
         """)
-        while self._changes("""
-            insert into touched
-            select distinct links.other, links.other
-            from links semi join touched on links.one = touched.person_key
-            anti join touched on links.other = touched.person_key
-        """):
-            pass
+        self._run("create table reached as from touched")
+        while self._duckdb.execute("select 1 from reached limit 1").fetchone():
+            self._run(f"""
+                create or replace table reached as
+                select distinct person_key from ({_union(self._neighbours())}) anti join touched using (person_key)
+            """)
+            self._touch("select person_key from reached")
+        self._run(f"""
+            insert into links
+            with named as ({_union(f"select person_key, contract_id from either.{name}" for name in _NAMING)}),
+            rows as (select * from named semi join touched using (person_key) where contract_id is not null),
+            links as (
+                select distinct rows.person_key as one, contracts.person_key as other
+                from rows inner join (
+                    select person_key, contract_id from either.contracten semi join touched using (person_key)
+                ) as contracts using (contract_id)
+                where rows.person_key <> contracts.person_key
+            )
+            select one, other from links union select other, one from links
+        """)
         while self._changes("""
             update touched set cluster = nearest.cluster
             from (
@@ -106,6 +147,21 @@ class Scope:
         """):
             pass
 
+    def _neighbours(self) -> Iterator[str]:
+        """Persons one step from those ``reached``: their other numbers; whose contract they name; who names theirs."""
+        yield "select links.other as person_key from links semi join reached on links.one = reached.person_key"
+        own = "(select contract_id from either.contracten semi join reached using (person_key))"
+        for name in _NAMING:
+            named = f"(select contract_id from either.{name} semi join reached using (person_key))"
+            yield f"select person_key from either.contracten semi join {named} using (contract_id)"
+            yield f"select person_key from either.{name} semi join {own} using (contract_id)"
+
+    def _touch(self, persons: str) -> None:
+        self._run(f"""
+            insert into touched
+            select distinct person_key, person_key from ({persons}) anti join touched using (person_key)
+        """)
+
     def counts(
         self,
         manifest: Mapping[str, Any],
@@ -115,10 +171,10 @@ class Scope:
         known_on: date,
         dates: Sequence[date],
     ) -> Iterator[tuple[str, duckdb.DuckDBPyRelation]]:
-        """The marts of some persons alone, as known before or after the delivery.
+        """The marts of some persons alone, as known before or after.
 
         Args:
-            persons: query of ``person_key``: a closed set of persons.
+            persons: query of ``person_key``: a closed set of touched persons.
             known_on: the date of the last delivery of that state.
             dates: the days to report.
         """
@@ -138,20 +194,20 @@ class Scope:
 
     @contextmanager
     def registry_of(self, persons: str, state: State, known_on: date) -> Iterator[None]:
-        """A catalog of its own with schema ``registry`` reduced to some persons, for as long as the block lasts."""
+        """A catalog of its own with schema ``registry`` reduced to some persons, for as long as the block lasts.
+
+        The tables ``before`` and ``after`` must be there (``gather``).
+        """
         self._run(f"attach ':memory:' as {CATALOG}")
         try:
             registry = f"{CATALOG}.registry"
             self._run(f"create schema {registry}")
             self._run(f"create table {registry}.persons as {persons}")
-            for name, extract in EXTRACTS.items():
-                if name in CHILDREN:
-                    parent = CHILDREN[name]
-                    belongs = f"semi join {registry}.{parent} using ({EXTRACTS[parent].key[0]})"
-                else:
-                    column = PSEUDONYM_COLUMNS[extract.insz_columns[0]]
-                    belongs = f"semi join {registry}.persons as persons on rows.{column} = persons.person_key"
-                self._run(f"create table {registry}.{name} as select rows.* from {state}.{name} as rows {belongs}")
+            for name in _parents_first():
+                self._run(
+                    f"create table {registry}.{name} as select rows.* from {state}.{name} as rows "
+                    f"{_belonging_to(f'{registry}.persons', name, registry)}"
+                )
             self._run(
                 f"create table {registry}.knowledge as "
                 f"select date '{known_on}' as known_on, cast(null as varchar) as last_delivery_id, "
@@ -169,5 +225,17 @@ class Scope:
         self._duckdb.execute(statement)
 
 
-def _union(queries: Sequence[str]) -> str:
+def _parents_first() -> list[str]:
+    return sorted(EXTRACTS, key=lambda name: name in CHILDREN)
+
+
+def _belonging_to(persons: str, extract: str, state: str) -> str:
+    """A join that leaves of ``rows`` those of some persons; rows without a person follow their parents in ``state``."""
+    if parent := CHILDREN.get(extract):
+        return f"semi join {state}.{parent} using ({EXTRACTS[parent].key[0]})"
+    column = PSEUDONYM_COLUMNS[EXTRACTS[extract].insz_columns[0]]
+    return f"semi join {persons} as persons on rows.{column} = persons.person_key"
+
+
+def _union(queries: Iterable[str]) -> str:
     return " union all ".join(queries)

@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -24,6 +25,9 @@ from orchestration.quarantine import quarantine_query
 from orchestration.revisions import SCHEMA as REVISIONS
 from orchestration.settings import Settings
 from schemas import EXTRACTS
+
+MAX_PATCHED = 30
+"""Builds that may go on from one another before a whole one, which also gives back the room of rows taken out."""
 
 
 class NothingTaken(Exception):
@@ -48,13 +52,55 @@ def needs_build(settings: Settings, known_on: date | None = None) -> bool:
     return _recorded_stamp(settings.warehouse) != _stamp(ledger.entries(known_on))
 
 
+@dataclass(frozen=True)
+class Base:
+    """The warehouse in place, as something to go on from.
+
+    ``taken``: all deliveries, in order; of these it was built from the first ``n_built``. ``n_patched``: how many
+    builds have gone on from one another since it was last built whole.
+    """
+
+    taken: Sequence[Entry]
+    n_built: int
+    n_patched: int
+
+    @property
+    def was_known_on(self) -> date:
+        """The date of the last delivery it was built from."""
+        return self.taken[self.n_built - 1].date
+
+
+def base(settings: Settings) -> Base | None:
+    """What the warehouse in place was built from, if the deliveries taken now go on from there, by the same code."""
+    taken = Ledger(settings.ledger).taken()
+    if settings.build_due.exists() or not settings.warehouse.exists():
+        return None
+    try:
+        with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
+            (code, built_from, n_patched) = connection.execute(
+                "select code_version, built_from, n_patched from registry.build"
+            ).fetchone()
+    except duckdb.Error:
+        return None  # an older layout, or a damaged file
+    is_continued = bool(built_from) and built_from == [_identity(entry) for entry in taken[: len(built_from)]]
+    if not is_continued or code != code_version() or n_patched >= MAX_PATCHED:
+        return None
+    return Base(taken, len(built_from), n_patched)
+
+
 def prepare(
-    settings: Settings, revised: Sequence[Path] = (), *, keep: bool = False, known_on: date | None = None
+    settings: Settings,
+    revised: Sequence[Path] = (),
+    *,
+    keep: bool = False,
+    on: Base | None = None,
+    known_on: date | None = None,
 ) -> Path:
     """Make the build file with schema `registry` and return it.
 
     ``revised``: files of ``revisions.update``, for the same deliveries.
     ``keep``: begin with a copy of the present warehouse, for building only some of its models again.
+    ``on``: begin with that copy too, to bring all of it up to date.
     ``known_on``: as if no delivery dated after this day existed.
 
     Raises:
@@ -67,12 +113,12 @@ def prepare(
             f"No delivery was taken yet. Put one into {settings.landing} and run `kbi night`, or materialize the "
             "landing assets first."
         )
-    # Of some models alone no warehouse comes up to date.
-    stamp = None if keep and needs_build(settings) else _stamp(entries)
+    # Of some models alone no warehouse comes up to date, nor one to go on from.
+    is_current = not (keep and needs_build(settings))
     path = build_file(settings)
     shutil.rmtree(path.parent, ignore_errors=True)
     path.parent.mkdir(parents=True, mode=0o700)
-    if keep and settings.warehouse.exists():
+    if (keep or on) and settings.warehouse.exists():
         shutil.copyfile(settings.warehouse, path)
     with duckdb.connect(str(path)) as connection:
         connection.execute("create schema if not exists registry")
@@ -91,7 +137,16 @@ def prepare(
             [taken[-1].date, taken[-1].delivery_id, taken[-1].synthetic],
         )
         _tell_revisions(connection, revised)
-        connection.execute("create or replace table registry.build as select ?::varchar as stamp", [stamp])
+        connection.execute(
+            "create or replace table registry.build as select ?::varchar as stamp, ?::varchar as code_version, "
+            "?::varchar[] as built_from, ?::integer as n_patched",
+            [
+                _stamp(entries) if is_current else None,
+                code_version(),
+                [_identity(entry) for entry in taken] if is_current else [],
+                on.n_patched + 1 if on else 0,
+            ],
+        )
     return path
 
 
@@ -161,6 +216,11 @@ def _stamp(entries: list[Entry]) -> str:
     """Identity of all that a build depends on: what was taken and refused, and the code."""
     told = "\n".join(entry.model_dump_json(exclude={"signature"}) for entry in entries)
     return hashlib.sha256(f"{code_version()}\n{told}".encode()).hexdigest()
+
+
+def _identity(entry: Entry) -> str:
+    """Of what a delivery brought: the same bytes taken again may lie in other places, but then a build is due."""
+    return f"{entry.delivery_id} {entry.fingerprint}"
 
 
 def _recorded_stamp(warehouse: Path) -> str | None:

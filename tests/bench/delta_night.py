@@ -36,7 +36,7 @@ def write_delta(full: Path, last: Path, share: float) -> Path:
         (rows,) = connection.execute(f"""
             copy (
                 select * replace (case nis_gemeente when '11002' then '44021' else '11002' end as nis_gemeente),
-                    false as _verwijderd
+                    false as verwijderd
                 from read_csv('{full}/contracten.csv', delim = ';', header = true, all_varchar = true)
                 where hash(contract_id) % 1000000 < {round(share * 1_000_000)}
                 order by contract_id

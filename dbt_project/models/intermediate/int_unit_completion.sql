@@ -75,7 +75,7 @@ dated as (
 split as (
 
     select
-        counting_unit, participation_type, failed_components, false as is_certified,
+        counting_unit, contract_no, participation_type, failed_components, false as is_certified,
         completed_from as valid_from, least(completed_until, certified_from) as valid_until
     from dated
     where certified_from is null or completed_from < certified_from
@@ -83,7 +83,7 @@ split as (
     union all
 
     select
-        counting_unit, participation_type, failed_components, true as is_certified,
+        counting_unit, contract_no, participation_type, failed_components, true as is_certified,
         greatest(completed_from, certified_from) as valid_from, completed_until as valid_until
     from dated
     where certified_from is not null and (completed_until is null or certified_from < completed_until)
