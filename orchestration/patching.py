@@ -5,7 +5,8 @@ models make of persons who hang together (``scope.py``) no row of anybody else e
 persons are taken out, and those that the same compiled models give for them alone are put in. Counts are sums over
 persons: what the touched added before is taken off, what they add now is put on. For everybody else only the day
 changes up to which they are told of; whoever has a date on one of the days since counts as touched. Not here: what a
-number means (dbt), which data tests there are: all of them are run on the result, as after any build.
+number means (dbt), and which data tests there are: all are run on the result, as after any build, but for those
+that look at persons one by one (``of_single_persons``), which see the touched.
 
 How a model follows, it says itself in its ``meta``, as ``patched_by``: a column that tells whose its rows are;
 ``counts`` of the column ``count``, or ``cells`` if only those that are not 0 are kept, for ``days`` that meet a
@@ -81,6 +82,7 @@ class _Patch:
         self._settings, self._manifest, self._base, self._report = settings, manifest, base, report
         self._duckdb = connection
         self._known_on: date = base.taken[-1].date
+        self._results: list[NodeResult] = []
         self._models = {node["name"]: node for node in self._nodes_of("model")}
         self._patched_by: dict[str, str] = {
             name: node["config"]["meta"]["patched_by"] for name, node in self._models.items() if not is_view(node)
@@ -102,8 +104,9 @@ class _Patch:
         self._run(f"attach '{_escaped(file)}' as {CATALOG}")
         # What is interrupted is thrown away: nothing need be folded into the file before the end.
         self._run("set wal_autocheckpoint = '1TB'")
-        results = [self._timed(node, self._patch) for node in self._in_order()]
-        return results + [self._timed(node, self._test) for node in self._nodes_of("test")]
+        self._results += [self._timed(node, self._patch) for node in self._in_order()]
+        self._results += [self._timed(node, self._test) for node in self._tests(of_single_persons=False)]
+        return self._results
 
     def _scope(self) -> Scope:
         """Who is touched by the deliveries, or by the days, since."""
@@ -122,6 +125,7 @@ class _Patch:
             self._make(models_for(self._manifest, wanted))
             for name in wanted:
                 self._run(f"create table new.{name} as from {self._relation(name)}")
+            self._results += [self._timed(node, self._test) for node in self._tests(of_single_persons=True)]
 
     def _compute_old(self) -> None:
         """``old``: counts of the touched persons alone, as they were known before, on the days reported then."""
@@ -217,7 +221,7 @@ class _Patch:
             self._run(f"update {table} set known_on = date '{self._known_on}'")
 
     def _test(self, node: Mapping[str, Any]) -> int:
-        """Run a data test on the build file; return the rows it found."""
+        """Run a data test; return how many rows it found."""
         return self._count(f"({node['compiled_code']})")
 
     def _timed(self, node: Mapping[str, Any], do: Callable[[Mapping[str, Any]], int | None]) -> NodeResult:
@@ -236,6 +240,11 @@ class _Patch:
 
     def _nodes_of(self, kind: str) -> list[Mapping[str, Any]]:
         return [node for node in self._manifest["nodes"].values() if node["resource_type"] == kind]
+
+    def _tests(self, *, of_single_persons: bool) -> list[Mapping[str, Any]]:
+        """Data tests. What they say of single persons need only be seen of those for whom something was made anew."""
+        marked = [(node, node["config"]["meta"].get("of_single_persons", False)) for node in self._nodes_of("test")]
+        return [node for node, is_of_single_persons in marked if is_of_single_persons == of_single_persons]
 
     def _patched(self, *ways: str) -> list[str]:
         """Names of the tables that are patched in one of these ways."""

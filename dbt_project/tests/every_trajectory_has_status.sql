@@ -1,4 +1,4 @@
-{{ config(meta={'dagster': {'ref': {'name': 'fct_trajectory_component_status'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'fct_trajectory_component_status'}}, 'of_single_persons': true}) }}
 
 -- What: every contract signed up to the last delivery has intervals for both components, no other has any.
 -- To resolve: look at int_component_milestones for that contract.

@@ -1,4 +1,4 @@
-{{ config(meta={'dagster': {'ref': {'name': 'fct_trajectory_component_status'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'fct_trajectory_component_status'}}, 'of_single_persons': true}) }}
 
 -- What: per trajectory x component the intervals start at signature, follow each other without gap or overlap, differ
 -- from their neighbour and end open. When: always. To resolve: look at that contract's spans and milestones.
