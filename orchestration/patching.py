@@ -105,6 +105,7 @@ class _Patch:
         # What is interrupted is thrown away: nothing need be folded into the file before the end.
         self._run("set wal_autocheckpoint = '1TB'")
         self._results += [self._timed(node, self._patch) for node in self._in_order()]
+        self._run(f"checkpoint {CATALOG}")
         self._results += [self._timed(node, self._test) for node in self._tests(of_single_persons=False)]
         return self._results
 
