@@ -6,6 +6,7 @@ running dbt (``dbt_runner.py``), what a build is given (``warehouse.py``), any m
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import dagster as dg
@@ -112,12 +113,17 @@ def _build(
         for key in context.selected_asset_check_keys
     }
     report = reporter(context.log)
-    revised = revisions.update(settings, project.manifest, Ledger(settings.ledger).taken(), report)
-    results = None if context.is_subset else patching.build(settings, project.manifest, revised, report)
-    if results is None:
-        warehouse.prepare(settings, revised, keep=context.is_subset)
-        selection = _selection(project, {*assets, *checks}) if context.is_subset else None
-        results = dbt_runner.build(settings, selection, report)
+    with ExitStack() as stack:
+        attempted = None if context.is_subset else stack.enter_context(patching.attempt(settings, project.manifest))
+        taken = Ledger(settings.ledger).taken()
+        revised = revisions.update(settings, project.manifest, taken, report, attempted and attempted.scope)
+        if attempted:
+            report(f"made anew for {attempted.n_touched:,} of {attempted.n_known:,} numbers of persons")
+            results = attempted.results(revised)
+        else:
+            warehouse.prepare(settings, revised, keep=context.is_subset)
+            selection = _selection(project, {*assets, *checks}) if context.is_subset else None
+            results = dbt_runner.build(settings, selection, report)
     broken = [result for result in results if result.is_broken]
     if not broken:
         rows = _row_counts(settings)

@@ -16,7 +16,8 @@ condition; ``whole``, made anew from the others, being small; or ``never``.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ import duckdb
 from orchestration import warehouse
 from orchestration.compiled_models import CATALOG, Model, is_view, load_seeds, models_for
 from orchestration.dbt_runner import NodeResult
-from orchestration.scope import Scope
+from orchestration.scope import Scope, scratch_engine
 from orchestration.settings import Settings
 from orchestration.warehouse import Base
 
@@ -49,55 +50,51 @@ _COUNTS = ("counts", "cells")
 _DATES = "int_reporting_dates"
 
 
-def build(
-    settings: Settings, manifest: Mapping[str, Any], revised: Sequence[Path], report: Callable[[str], None]
-) -> list[NodeResult] | None:
-    """Make the build file of the warehouse in place and what has come since; None: it has to be built whole.
+@contextmanager
+def attempt(settings: Settings, manifest: Mapping[str, Any]) -> Iterator[Patch | None]:
+    """A patch of the warehouse in place for what has come since, for as long as the block lasts; None: build it whole.
 
     Args:
         manifest: dbt's manifest of the compiled project.
-        revised: files of ``revisions.update``, for the same deliveries.
     """
     base = warehouse.base(settings)
     if base is None:
-        return None
-    spill = settings.work / "patching"
-    spill.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = {"memory_limit": settings.memory_limit, "temp_directory": str(spill), "preserve_insertion_order": False}
-    with duckdb.connect(":memory:", config=engine) as connection:
-        return _Patch(settings, manifest, base, connection, report).results(revised)
+        yield None
+        return
+    with duckdb.connect(":memory:", config=scratch_engine(settings)) as connection:
+        patch = Patch(settings, manifest, base, connection)
+        yield patch if patch.n_touched <= MAX_SHARE * patch.n_known else None
 
 
-class _Patch:
-    """One build. Schemas of the connection beside those of ``Scope``: ``old`` and ``new``, a table per model."""
+class Patch:
+    """One build. Schemas of the connection beside those of ``scope``: ``old`` and ``new``, a table per model.
+
+    ``n_touched``, ``n_known``: numbers of persons.
+    """
 
     def __init__(
-        self,
-        settings: Settings,
-        manifest: Mapping[str, Any],
-        base: Base,
-        connection: duckdb.DuckDBPyConnection,
-        report: Callable[[str], None],
+        self, settings: Settings, manifest: Mapping[str, Any], base: Base, connection: duckdb.DuckDBPyConnection
     ) -> None:
-        self._settings, self._manifest, self._base, self._report = settings, manifest, base, report
-        self._duckdb = connection
+        self._settings, self._manifest, self._base, self._duckdb = settings, manifest, base, connection
         self._known_on: date = base.taken[-1].date
         self._results: list[NodeResult] = []
         self._models = {node["name"]: node for node in self._nodes_of("model")}
         self._patched_by: dict[str, str] = {
             name: node["config"]["meta"]["patched_by"] for name, node in self._models.items() if not is_view(node)
         }
+        self._run(f"attach '{_escaped(settings.warehouse)}' as present (read_only)")
+        self.scope = self._scope()
+        self.n_touched = self.scope.n_touched
+        self.n_known = self._count("present.intermediate.int_person_numbers")
 
-    def results(self, revised: Sequence[Path]) -> list[NodeResult] | None:
-        """Patch the file and test it: one result per node, as after a build by dbt."""
-        self._run(f"attach '{_escaped(self._settings.warehouse)}' as present (read_only)")
-        scope = self._scope()
-        n_known = self._count("present.intermediate.int_person_numbers")
-        if scope.n_touched > MAX_SHARE * n_known:
-            return None
-        self._report(f"anew for {scope.n_touched:,} of {n_known:,} numbers of persons, the others as they are")
-        scope.gather()
-        self._compute_new(scope)
+    def results(self, revised: Sequence[Path]) -> list[NodeResult]:
+        """Make the build file, and test it: one result per node, as after a build by dbt.
+
+        Args:
+            revised: files of ``revisions.update``, for the same deliveries.
+        """
+        self.scope.gather()
+        self._compute_new()
         self._compute_old()
         self._run("detach present")
         file = warehouse.prepare(self._settings, revised, on=self._base)
@@ -117,11 +114,11 @@ class _Patch:
         dated = (was_known_on, self._known_on) if was_known_on < self._known_on else None
         return Scope(self._duckdb, directories[:n], directories[n:], dated)
 
-    def _compute_new(self, scope: Scope) -> None:
+    def _compute_new(self) -> None:
         """``new``: everything below the marts, and the cube, of the touched persons alone, as known now."""
         wanted = [*self._patched(*_WHOSE, *_COUNTS), _DATES]
         self._run("create schema new")
-        with scope.registry_of("select person_key from memory.touched", "after", self._known_on):
+        with self.scope.registry_of("select person_key from memory.touched", "after", self._known_on):
             load_seeds(self._duckdb, self._manifest)
             self._make(models_for(self._manifest, wanted))
             for name in wanted:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from orchestration.compiled_models import load_seeds
 from orchestration.history import quarantined_keys_file, versions_file
 from orchestration.ledger import Entry
 from orchestration.publication import MARTS
-from orchestration.scope import CHILDREN, Scope
+from orchestration.scope import CHILDREN, Scope, scratch_engine
 from orchestration.settings import Settings
 from schemas import EXTRACTS, PSEUDONYM_COLUMNS, Extract
 
@@ -77,12 +78,14 @@ def update(
     manifest: Mapping[str, Any],
     taken: Sequence[Entry],
     report: Callable[[str], None] = lambda message: None,
+    scope: Scope | None = None,
 ) -> list[Path]:
     """Make the files of all deliveries after the first that are not there yet; return those of all.
 
     Args:
         manifest: dbt's manifest of the compiled project.
         taken: deliveries in the order in which they were taken.
+        scope: spares finding again whom the last delivery touches, if it is of that delivery.
     """
     files = []
     for n in range(1, len(taken)):
@@ -92,7 +95,7 @@ def update(
             settings.revisions.mkdir(parents=True, exist_ok=True)
             # A night and a build of an earlier state may be at it at once.
             aside = path.with_suffix(f".{os.getpid()}.partial")
-            _differences(settings, manifest, taken[:n], taken[n]).write_parquet(aside)
+            _differences(settings, manifest, taken[:n], taken[n], scope).write_parquet(aside)
             for outdated in settings.revisions.glob(f"{taken[n].delivery_id}-????????????????.parquet"):
                 outdated.unlink()
             aside.rename(path)
@@ -112,23 +115,24 @@ def _identity(manifest: Mapping[str, Any], taken: Sequence[Entry]) -> str:
 
 
 def _differences(
-    settings: Settings, manifest: Mapping[str, Any], before: Sequence[Entry], entry: Entry
+    settings: Settings, manifest: Mapping[str, Any], before: Sequence[Entry], entry: Entry, given: Scope | None
 ) -> pl.DataFrame:
     directories = [settings.validated / one.delivery_id for one in before]
     delivery = settings.validated / entry.delivery_id
     previous = before[-1]
-    spill = settings.work / "revisions"
-    spill.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = {"memory_limit": settings.memory_limit, "temp_directory": str(spill)}
-    with duckdb.connect(":memory:", config=engine) as connection:
-        scope = Scope(connection, directories, [delivery])
+    is_given = given is not None and given.is_of(directories, [delivery])
+    with nullcontext(given) if is_given else _own_scope(settings, directories, delivery) as scope:
         scope.gather()
-        _find_causes(connection, directories, delivery, previous.date)
+        _find_causes(scope.connection, directories, delivery, previous.date)
         dates = _reporting_dates(manifest, previous.date)
         found = []
+        causes = scope.connection.execute("select distinct cause from causes order by cause").fetchall()
         # Before the first reporting date there is nothing to revise.
-        for (cause,) in dates and connection.execute("select distinct cause from causes order by cause").fetchall():
-            persons = f"select person_key from touched semi join (from causes where cause = '{cause}') using (cluster)"
+        for (cause,) in causes if dates else ():
+            persons = (
+                "select person_key from memory.touched "
+                f"semi join (from memory.causes where cause = '{cause}') using (cluster)"
+            )
             old = _counts(scope, manifest, persons, "before", previous.date, dates)
             new = _counts(scope, manifest, persons, "after", entry.date, dates)
             both = pl.concat([old.with_columns(-pl.col("difference")), new])
@@ -150,6 +154,12 @@ def _differences(
         )
         .sort([*GRAIN, "measure", "cause"])
     )
+
+
+@contextmanager
+def _own_scope(settings: Settings, before: Sequence[Path], delivery: Path) -> Iterator[Scope]:
+    with duckdb.connect(":memory:", config=scratch_engine(settings)) as connection:
+        yield Scope(connection, before, [delivery])
 
 
 def _counts(
@@ -194,13 +204,13 @@ def _reporting_dates(manifest: Mapping[str, Any], known_before: date) -> list[da
 def _find_causes(
     connection: duckdb.DuckDBPyConnection, before: Sequence[Path], delivery: Path, known_before: date
 ) -> None:
-    """Table ``causes``: ``cluster``, ``cause``: one row for each cluster of touched persons."""
+    """Table ``causes``: ``cluster``, ``cause``: one row for each cluster of persons of whom a row changed."""
     queries = [query for extract in EXTRACTS.values() for query in _causes_in(extract, before, delivery, known_before)]
     ranks = " ".join(f"when '{cause}' then {rank}" for rank, cause in enumerate(CAUSES))
     connection.execute(f"""
         create table causes as
-        select touched.cluster, coalesce(arg_min(found.cause, case found.cause {ranks} end), 'other') as cause
-        from touched left join ({" union all ".join(queries)}) as found using (person_key)
+        select touched.cluster, arg_min(found.cause, case found.cause {ranks} end) as cause
+        from touched inner join ({" union all ".join(queries)}) as found using (person_key)
         group by touched.cluster
     """)
 

@@ -21,6 +21,7 @@ import duckdb
 
 from orchestration.compiled_models import CATALOG, load_seeds, models_for
 from orchestration.history import changes_query, state_query
+from orchestration.settings import Settings
 from schemas import EXTRACTS, PSEUDONYM_COLUMNS
 
 State = Literal["before", "after"]
@@ -52,12 +53,11 @@ class Scope:
         deliveries: Sequence[Path],
         dated: tuple[date, date] | None = None,
     ) -> None:
-        self._duckdb = connection
+        self._duckdb, self._before, self._deliveries = connection, tuple(before), tuple(deliveries)
         directories = [*before, *deliveries]
-        for schema in ("all_before", "all_after", "before", "after", "changed", "either"):
+        for schema in ("all_after", "before", "after", "changed", "either"):
             self._run(f"create schema {schema}")
         for extract in EXTRACTS:
-            self._run(f"create view all_before.{extract} as {state_query(before, extract)}")
             self._run(f"create view all_after.{extract} as {state_query(directories, extract)}")
             # Read again and again, and small.
             self._run(f"create table changed.{extract} as {changes_query(before, deliveries, extract)}")
@@ -77,14 +77,40 @@ class Scope:
         (n,) = self._duckdb.execute("select count(*) from touched").fetchone()  # type: ignore[misc]
         return int(n)
 
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """Where the relations are."""
+        return self._duckdb
+
+    def is_of(self, before: Sequence[Path], deliveries: Sequence[Path]) -> bool:
+        """Whether these are its deliveries."""
+        return (self._before, self._deliveries) == (tuple(before), tuple(deliveries))
+
     def gather(self) -> None:
-        """Make the tables ``before`` and ``after``."""
-        for state in ("before", "after"):
-            for name in _parents_first():
-                self._run(
-                    f"create table {state}.{name} as select rows.* from all_{state}.{name} as rows "
-                    f"{_belonging_to('touched', name, state)}"
+        """Make the tables ``before`` and ``after``, if they are not there.
+
+        One scan of the registry gives both: what changed is known. With the row that a row names, before or after, it
+        is taken along in both.
+        """
+        if self._duckdb.execute("select 1 from duckdb_tables() where schema_name = 'after' limit 1").fetchone():
+            return
+        new = ", ".join(f"'{directory.name}'" for directory in self._deliveries) or "null"
+        for name in _parents_first():
+            if parent := CHILDREN.get(name):
+                link = EXTRACTS[parent].key[0]
+                whose = (
+                    f"(select {link} from before.{parent} union all select {link} from after.{parent}) using ({link})"
                 )
+            else:
+                whose = f"touched on rows.{_person_of(name)} = touched.person_key"
+            self._run(
+                f"create table after.{name} as "
+                f"select rows.* exclude (row_number) from all_after.{name} as rows semi join {whose}"
+            )
+            self._run(
+                f"create table before.{name} as from after.{name} where delivered_in not in ({new}) "
+                f"union all select * exclude (is_new) from changed.{name} where not is_new"
+            )
 
     def _owners_of_changes(self) -> Iterator[str]:
         for extract in EXTRACTS.values():
@@ -204,9 +230,12 @@ class Scope:
             self._run(f"create schema {registry}")
             self._run(f"create table {registry}.persons as {persons}")
             for name in _parents_first():
+                if parent := CHILDREN.get(name):
+                    whose = f"{registry}.{parent} using ({EXTRACTS[parent].key[0]})"
+                else:
+                    whose = f"{registry}.persons as persons on rows.{_person_of(name)} = persons.person_key"
                 self._run(
-                    f"create table {registry}.{name} as select rows.* from {state}.{name} as rows "
-                    f"{_belonging_to(f'{registry}.persons', name, registry)}"
+                    f"create table {registry}.{name} as select rows.* from {state}.{name} as rows semi join {whose}"
                 )
             self._run(
                 f"create table {registry}.knowledge as "
@@ -225,16 +254,20 @@ class Scope:
         self._duckdb.execute(statement)
 
 
+def scratch_engine(settings: Settings) -> dict[str, Any]:
+    """Configuration of a connection for a scope: what does not fit into memory is spilled."""
+    spill = settings.work / "scope"
+    spill.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return {"memory_limit": settings.memory_limit, "temp_directory": str(spill), "preserve_insertion_order": False}
+
+
 def _parents_first() -> list[str]:
     return sorted(EXTRACTS, key=lambda name: name in CHILDREN)
 
 
-def _belonging_to(persons: str, extract: str, state: str) -> str:
-    """A join that leaves of ``rows`` those of some persons; rows without a person follow their parents in ``state``."""
-    if parent := CHILDREN.get(extract):
-        return f"semi join {state}.{parent} using ({EXTRACTS[parent].key[0]})"
-    column = PSEUDONYM_COLUMNS[EXTRACTS[extract].insz_columns[0]]
-    return f"semi join {persons} as persons on rows.{column} = persons.person_key"
+def _person_of(extract: str) -> str:
+    """The column that tells whose a row is."""
+    return PSEUDONYM_COLUMNS[EXTRACTS[extract].insz_columns[0]]
 
 
 def _union(queries: Iterable[str]) -> str:

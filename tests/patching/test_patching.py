@@ -136,9 +136,9 @@ def built_whole(settings: Settings) -> None:
 
 def patched(settings: Settings) -> None:
     project = dbt_runner.compiled_project(settings)
-    with mock.patch.object(patching, "MAX_SHARE", 1):
-        results = patching.build(settings, project.manifest, [], print)
-    assert results is not None
+    with mock.patch.object(patching, "MAX_SHARE", 1), patching.attempt(settings, project.manifest) as patch:
+        assert patch is not None
+        results = patch.results([])
     assert not [result for result in results if result.is_broken]
     assert {result.unique_id for result in results} >= set(_built_nodes(project.manifest))
     warehouse.commit(settings, project.directory)
