@@ -38,7 +38,7 @@ def write_delta(full: Path, last: Path, share: float) -> Path:
                 select * replace (case nis_gemeente when '11002' then '44021' else '11002' end as nis_gemeente),
                     false as verwijderd
                 from read_csv('{full}/contracten.csv', delim = ';', header = true, all_varchar = true)
-                where hash(contract_id) % 1000000 < {round(share * 1_000_000)}
+                where hash(contract_id, '{delivery.name}') % 1000000 < {round(share * 1_000_000)}
                 order by contract_id
             ) to '{path}' (header, delimiter ';')
         """).fetchone()
