@@ -26,6 +26,7 @@ from orchestration.settings import load_settings as settings_of_environment
 if TYPE_CHECKING:
     from dagster import ExecuteInProcessResult
 
+    from orchestration.erasing import Erasure
     from orchestration.settings import Settings
 
 FAILED, REFUSED, DIFFERENT, BUSY = 1, 3, 4, 5
@@ -387,6 +388,66 @@ def withdraw(ctx: click.Context, delivery: str, reason: str) -> None:
 
         withdraw_delivery(settings, delivery, reason, _progress)
         _run_night(settings, (), debug=ctx.parent.params["debug"])
+
+
+@main.command()
+@click.option("--reason", type=REASON, default="", help="Why, for the record: nothing that tells who.")
+@click.pass_context
+def erase(ctx: click.Context, reason: str) -> None:
+    """Erase a person, whose INSZ is read from standard input.
+
+    From the archive, the quarantine and everything made of them, with every number that is known to be of the same
+    person; rows of theirs that are delivered later are left out. Then builds, checks and publishes like a night. What
+    lies in the landing zone is the registry's, and releases hold counts: both stay.
+
+    Exit codes: as of `kbi night`; 2 also where that is no INSZ.
+    """
+    number = re.sub(r"[\s.-]", "", click.get_text_stream("stdin").read(100))
+    if not _is_insz(number):
+        raise click.UsageError("Standard input is no INSZ: eleven digits, with or without dots, the last two a check.")
+    with _instead_of_a_night() as settings:
+        from orchestration.erasing import erase as erase_person
+
+        found = erase_person(settings, number, reason, _progress)
+        _say_erased(found)
+        _run_night(settings, (), debug=ctx.parent.params["debug"])
+
+
+@main.command()
+@click.option("--before", type=DATE, required=True, help="Everybody about whom nothing is dated on this day or later.")
+@click.option("--reason", type=REASON, default="", help="Why, for the record.")
+@click.pass_context
+def purge(ctx: click.Context, before: date, reason: str) -> None:
+    """Erase everybody about whom nothing is known from a day on.
+
+    As `kbi erase` does, but whoever later has something dated on that day or after it is taken again.
+
+    Exit codes: as of `kbi night`.
+    """
+    with _instead_of_a_night() as settings:
+        from orchestration.erasing import purge as purge_persons
+
+        _say_erased(purge_persons(settings, before, reason, _progress))
+        _run_night(settings, (), debug=ctx.parent.params["debug"])
+
+
+def _is_insz(number: str) -> bool:
+    import polars as pl
+
+    from schemas import insz
+
+    (is_correct,) = pl.select(insz.is_correct(insz.parsed(pl.lit(number)), synthetic=True)).to_series()
+    return bool(is_correct)
+
+
+def _say_erased(found: Erasure) -> None:
+    if not found.deliveries:
+        _progress("Nothing was held of anybody to erase. What may be delivered of them later is left out.")
+        return
+    _progress(
+        f"{found.n_persons:,} persons erased from {', '.join(found.deliveries)}; {found.n_retaken} deliveries taken "
+        "again without them. The landing zone was not touched: have the registry take them out of what lies there."
+    )
 
 
 @main.command()

@@ -27,13 +27,15 @@ _ZONES = ("validated", "quarantine", "ledger")
 class Plan:
     """What follows from exchanging the zones.
 
-    ``withdrawn``: fingerprint per delivery whose bytes leave the archive for ``Settings.withdrawn``.
-    ``changed``: deliveries of which anything derived from the old zones is worthless. ``record``: the act behind it.
+    ``withdrawn``: fingerprint per delivery whose bytes leave the archive for ``Settings.withdrawn``. ``more``: paths
+    below ``KBI_DATA``, beside the zones, of which new ones were made. ``changed``: deliveries of which anything derived
+    from the old zones is worthless. ``record``: the act behind it.
     """
 
     withdrawn: dict[str, str]
     changed: tuple[str, ...]
     record: Record
+    more: tuple[str, ...] = ()
 
 
 def scratch(settings: Settings) -> Path:
@@ -51,7 +53,7 @@ def exchange(settings: Settings, plan: Plan) -> None:
 
     Afterwards the warehouse is out of date, whatever the ledger says.
     """
-    keep_only(new_zones(settings), _ZONES)
+    keep_only(new_zones(settings), {*_ZONES, *(Path(path).parts[0] for path in plan.more)})
     with (scratch(settings) / _PLAN).open("w", encoding="utf-8") as file:
         json.dump(asdict(plan), file)
     os.sync()  # all that the exchange relies on
@@ -70,13 +72,13 @@ def complete(settings: Settings) -> None:
         return
     place = _place(settings)
     told = json.loads((place / _PLAN).read_bytes())
-    plan = Plan(told["withdrawn"], tuple(told["changed"]), Record(**told["record"]))
+    plan = Plan(told["withdrawn"], tuple(told["changed"]), Record(**told["record"]), tuple(told["more"]))
     from orchestration.past import held_off  # imports the publication, which nearly nobody needs who takes the lock
 
     # Nobody builds an earlier state of knowledge from one zone of before and one of after.
     with held_off(settings):
-        for zone in _ZONES:
-            _swap(place, zone, settings.data / zone)
+        for path in (*_ZONES, *plan.more):
+            _swap(place, path, settings.data / path)
         for delivery_id, fingerprint in plan.withdrawn.items():
             _set_aside(settings, delivery_id, fingerprint)
         for delivery_id in plan.changed:
@@ -86,6 +88,10 @@ def complete(settings: Settings) -> None:
     os.sync()
     records.add(settings, plan.record)
     settings.work.mkdir(mode=0o700, exist_ok=True)
+    if plan.more:
+        # What went wrong with rows of before may quote them.
+        for error in settings.work.glob("error-*"):
+            error.unlink()
     done = scratch(settings)
     remove(done)
     place.rename(done)
@@ -97,7 +103,7 @@ def _swap(place: Path, zone: str, current: Path) -> None:
     if not new.exists():
         return  # done before
     if current.exists():
-        old.parent.mkdir(exist_ok=True)
+        old.parent.mkdir(parents=True, exist_ok=True)
         current.rename(old)
     new.rename(current)
 

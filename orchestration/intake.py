@@ -25,7 +25,9 @@ from orchestration.ledger import DELIVERY_CHANGED, WITHDRAWN, Entry, Ledger
 from orchestration.manifest import Manifest, Refusal, about, glimpse, read_manifest
 from orchestration.pseudonyms import Key, load_key
 from orchestration.reading import read_extract
+from orchestration.redacting import LeftOut, leave_out
 from orchestration.settings import Settings, SettingsError, cannot_write
+from orchestration.tombstones import Tombstones
 from orchestration.validation import DeliveredRows, Limits, Verdict, validate
 from schemas import DELETED, DOSSIERS, EXTRACTS
 
@@ -109,6 +111,22 @@ def take_again(
     _make_zones(settings)
     delivery = _Waiting(directory, read_manifest(directory, now))
     return _Intake(settings, delivery, now, (), report).take(delivery.manifest, signed="")
+
+
+def archived_without(settings: Settings, directory: Path, target: Path, key: Key, tombstones: Tombstones) -> LeftOut:
+    """Copy an archived delivery to ``target`` without the rows of erased persons.
+
+    Args:
+        settings: where there is room to work.
+
+    Raises:
+        Refusal: it is not whole.
+    """
+    _make_zones(settings)
+    delivery = _Waiting(directory, read_manifest(directory, datetime.now(UTC)))
+    return _Intake(settings, delivery, datetime.now(UTC), (), lambda message: None).copy_without(
+        target, key, tombstones
+    )
 
 
 class _Intake:
@@ -204,6 +222,11 @@ class _Intake:
         self._report(f"landing {len(manifest.files)} files")
         bytes_taken = archive(self._directory, manifest, aside / "landing")
         rows, unexpected = self._read(manifest, aside, key)
+        left_out = self._leave_out(manifest, aside, rows, key)
+        if left_out and left_out.rows:
+            manifest = left_out.manifest
+            exchange.remove(aside / "text")
+            rows, _ = self._read(manifest, aside, key)
         verdict = validate(
             manifest,
             rows,
@@ -217,7 +240,29 @@ class _Intake:
             memory_limit=self._settings.memory_limit,
             report=self._report,
         )
-        return self._commit(manifest, aside, bytes_taken, signed, key, verdict, unexpected)
+        return self._commit(manifest, aside, bytes_taken, signed, key, verdict, unexpected, left_out)
+
+    def copy_without(self, target: Path, key: Key, tombstones: Tombstones) -> LeftOut:
+        """Archive it at ``target``, and leave out of that what belongs to erased persons."""
+        aside = _scratch(self._settings) / self._manifest.delivery_id
+        exchange.remove(aside)
+        aside.mkdir(mode=0o700)
+        archive(self._directory, self._manifest, aside / "landing")
+        rows, _ = self._read(self._manifest, aside, key)
+        left_out = leave_out(aside / "landing", self._manifest, rows, key, tombstones, self._settings.memory_limit)
+        (aside / "landing").rename(target)
+        exchange.remove(aside)
+        return left_out
+
+    def _leave_out(self, manifest: Manifest, aside: Path, rows: DeliveredRows, key: Key) -> LeftOut | None:
+        """What is left without erased persons, in the archive made aside too; None where nobody was ever erased."""
+        tombstones = Tombstones.read(self._settings.tombstones)
+        if not len(tombstones):
+            return None
+        left_out = leave_out(aside / "landing", manifest, rows, key, tombstones, self._settings.memory_limit)
+        for extract, n in left_out.rows.items():
+            self._report(f"{extract}: {n:,} left out, of persons who were erased")
+        return left_out
 
     def _read(self, manifest: Manifest, aside: Path, key: Key) -> tuple[DeliveredRows, dict[str, tuple[str, ...]]]:
         """Text Parquet of every extract, from the archived bytes."""
@@ -255,6 +300,7 @@ class _Intake:
         key: Key,
         verdict: Verdict,
         unexpected: dict[str, tuple[str, ...]],
+        left_out: LeftOut | None,
     ) -> Entry:
         zones = {
             "landing": self._settings.archive,
@@ -274,6 +320,8 @@ class _Intake:
             synthetic=manifest.synthetic,
             taken_at=self._now,
             fingerprint=bytes_taken,
+            archived=left_out.archived if left_out else None,
+            left_out=left_out.rows if left_out else {},
             signature=signed,
             key_version=key.version,
             files=tuple(asdict(file) for file in manifest.files),
@@ -285,6 +333,8 @@ class _Intake:
         if manifest.delivery_id in self._accept_volume:
             records.record(self._settings, "accept_volume", delivery=manifest.delivery_id)
         self._ledger.record(entry)
+        if left_out:
+            left_out.remember(self._settings.tombstones)
         exchange.remove(aside)
         return entry
 

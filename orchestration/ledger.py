@@ -51,7 +51,9 @@ class Entry(BaseModel):
     that of other bytes under which a taken delivery lies there now (``delivery_changed``); ``signature``: cheap
     attributes of the files, under which that identity was established. ``rule_counts``: quarantined rows per extract
     and rule code; one row may count under several codes. A refused delivery has no row accounts: nothing was taken.
-    ``withdrawn``: fingerprints under which this delivery was taken and withdrawn; those bytes are never taken again.
+    ``archived``: identity of the archived bytes where erased persons were left out of them; ``left_out``: how many rows
+    that were, per extract. ``withdrawn``: fingerprints under which this delivery was taken and withdrawn; those bytes
+    are never taken again.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -65,6 +67,8 @@ class Entry(BaseModel):
     refusal_code: str | None = None
     refusal_detail: str | None = None
     fingerprint: str | None = None
+    archived: str | None = None
+    left_out: Mapping[str, int] = Field(default_factory=dict)
     changed_fingerprint: str | None = None
     signature: str | None = None
     key_version: str | None = None
@@ -78,6 +82,11 @@ class Entry(BaseModel):
     def fingerprint_now(self) -> str | None:
         """Identity of the bytes that lie in the landing zone, as far as this entry knows."""
         return self.changed_fingerprint or self.fingerprint
+
+    @property
+    def archived_fingerprint(self) -> str | None:
+        """Identity of the bytes in the archive: those that were taken, less the rows of erased persons."""
+        return self.archived or self.fingerprint
 
     @property
     def refusal(self) -> tuple[str, str] | None:

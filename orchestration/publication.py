@@ -196,7 +196,8 @@ def _inputs(settings: Settings, known_on: date | None = None) -> Inputs:
 
 def _deliveries(taken: Iterable[Entry]) -> list[dict[str, Any]]:
     return [
-        {"delivery_id": e.delivery_id, "extracted_at": e.order[0].isoformat(), "sha256": e.fingerprint} for e in taken
+        {"delivery_id": e.delivery_id, "extracted_at": e.order[0].isoformat(), "sha256": e.archived_fingerprint}
+        for e in taken
     ]
 
 

@@ -7,7 +7,6 @@ Not here: those steps.
 
 from __future__ import annotations
 
-import json
 import platform
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +18,7 @@ from orchestration.exchange import remove, scratch
 from orchestration.landing import fingerprint
 from orchestration.ledger import Entry, Ledger
 from orchestration.publication import ENGINES, Release
+from orchestration.records import Record, records
 from orchestration.retaking import Aside, Report, RetakingFailed, made_aside, retake
 from orchestration.settings import Settings
 
@@ -53,7 +53,7 @@ def reproduce(settings: Settings, release_id: str, report: Report) -> Reproducti
     """
     release = publication.named(settings, release_id)
     erasures = _erasures_since(settings, release)
-    erased_from = {delivery_id for erasure in erasures for delivery_id in erasure["deliveries"]}
+    erased_from = {delivery_id for erasure in erasures for delivery_id in erasure.details["deliveries"]}
     entries = _entries(settings, release, erased_from)
     bytes_of = _bytes_of(settings, release, erased_from)
     aside = made_aside(settings, [*Ledger(settings.ledger).taken(), *entries])
@@ -64,7 +64,7 @@ def reproduce(settings: Settings, release_id: str, report: Report) -> Reproducti
     finally:
         remove(scratch(settings))
     marts = {mart["name"]: now.get(mart["name"]) == mart["content_sha256"] for mart in release.manifest["marts"]}
-    return Reproduction(release, marts, sum(erasure["n_persons"] for erasure in erasures), _notes(release))
+    return Reproduction(release, marts, sum(erasure.details["persons"] for erasure in erasures), _notes(release))
 
 
 def _entries(settings: Settings, release: Release, erased_from: set[str]) -> list[Entry]:
@@ -131,11 +131,8 @@ def _notes(release: Release) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _erasures_since(settings: Settings, release: Release) -> list[dict]:
-    """Erasures after a release was written: ``at``, ``n_persons``, ``deliveries`` (ids) of each."""
-    try:
-        lines = settings.erasures.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return []
+def _erasures_since(settings: Settings, release: Release) -> list[Record]:
+    """Acts after a release was written that erased persons."""
     written = datetime.fromisoformat(release.manifest["created_at"])
-    return [erasure for erasure in map(json.loads, lines) if datetime.fromisoformat(erasure["at"]) >= written]
+    acts = (made for made in records(settings) if made.act in ("erase", "purge"))
+    return [made for made in acts if datetime.fromisoformat(made.at) >= written]

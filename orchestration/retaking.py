@@ -78,7 +78,7 @@ def rebuild(settings: Settings, report: Report, reason: str = "") -> int:
         raise NotTaken(f"There is nothing to rebuild: no delivery was taken, and none lies in {settings.archive}.")
     aside = made_aside(settings, entries)
     retake(settings, aside, entries, report)
-    _exchange(settings, aside, entries, records.now("rebuild", deliveries=len(entries), reason=reason))
+    replace_zones(settings, aside, entries, records.now("rebuild", deliveries=len(entries), reason=reason))
     return len(entries)
 
 
@@ -121,7 +121,7 @@ def withdraw(settings: Settings, delivery_id: str, reason: str, report: Report) 
         withdrawn=(*entry.withdrawn, entry.fingerprint),
     )
     Ledger(aside.ledger).record(withdrawn)
-    _exchange(settings, aside, [entry, *after], record, {delivery_id: entry.fingerprint})
+    replace_zones(settings, aside, [entry, *after], record, {delivery_id: entry.fingerprint})
 
 
 def rematerialize(settings: Settings, delivery_id: str, report: Report) -> Retaken:
@@ -152,7 +152,7 @@ def rematerialize(settings: Settings, delivery_id: str, report: Report) -> Retak
         report(f"{delivery_id}: not what lies there; it and the {len(after)} after it are replaced")
         retake(settings, aside, after, report)
         record = records.now("rebuild", delivery=delivery_id, deliveries=1 + len(after))
-        _exchange(settings, aside, [entry, *after], record)
+        replace_zones(settings, aside, [entry, *after], record)
     return Retaken(again, is_same)
 
 
@@ -216,30 +216,34 @@ def retake(
             again = take_again(aside, directory, entry.taken_at)
         except Refusal as refusal:
             raise RetakingFailed(_not_again(entry, directory, f"{refusal.code}: {refusal.detail}")) from None
-        if entry.fingerprint and again.fingerprint != entry.fingerprint:
+        if entry.archived_fingerprint and again.fingerprint != entry.archived_fingerprint:
             raise RetakingFailed(_not_again(entry, directory, "its bytes are not those that were taken."))
         # What lies in the landing zone has not changed by this.
-        about_landing = {"signature": entry.signature, "changed_fingerprint": entry.changed_fingerprint}
-        again = again.model_copy(update={**about_landing, "withdrawn": entry.withdrawn})
+        kept = ["signature", "changed_fingerprint", "withdrawn"]
+        if entry.archived:
+            kept += ["fingerprint", "archived", "left_out", "unexpected_columns"]
+        again = again.model_copy(update={name: getattr(entry, name) for name in kept})
         Ledger(aside.ledger).record(again)
         remove(aside.archive / entry.delivery_id)
         retaken.append(again)
     return retaken
 
 
-def _exchange(
+def replace_zones(
     settings: Settings,
     aside: Aside,
     replaced: Sequence[Entry],
     record: records.Record,
     withdrawn: Mapping[str, str] | None = None,
+    more: Sequence[str] = (),
 ) -> None:
     """Put what was made aside in place, beside what the ledger says of deliveries that were not taken."""
     ledger = Ledger(aside.ledger)
     for entry in Ledger(settings.ledger).entries():
         if entry.status != "taken" and ledger.of(entry.delivery_id) is None:
             ledger.record(entry)
-    exchange(settings, Plan(dict(withdrawn or {}), tuple(entry.delivery_id for entry in replaced), record))
+    changed = tuple(entry.delivery_id for entry in replaced)
+    exchange(settings, Plan(dict(withdrawn or {}), changed, record, tuple(more)))
 
 
 def _around(settings: Settings, entry: Entry) -> tuple[list[Entry], list[Entry]]:

@@ -107,7 +107,7 @@ def _identity(manifest: Mapping[str, Any], taken: Sequence[Entry]) -> str:
     """Of the deliveries and the definitions that a file follows from."""
     digest = hashlib.sha256()
     for entry in taken:
-        digest.update(f"{entry.delivery_id} {entry.fingerprint} {entry.reconciliation}\n".encode())
+        digest.update(f"{entry.delivery_id} {entry.archived_fingerprint} {entry.reconciliation}\n".encode())
     for name, node in sorted(manifest["nodes"].items()):
         digest.update(f"{name} {node.get('checksum', {}).get('checksum')}\n".encode())
     digest.update(repr((CAUSES, DECISIONS)).encode())

@@ -67,9 +67,9 @@ class Settings(BaseSettings):
         return self.withdrawn / fingerprint[:16] / delivery_id
 
     @property
-    def erasures(self) -> Path:
-        """One line per erasure: when, how many persons, from which deliveries. Nothing about them."""
-        return self.data / "erasures.jsonl"
+    def tombstones(self) -> Path:
+        """By what erased persons are recognised again: keyed hashes, for the owner only."""
+        return self.data / "tombstones.parquet"
 
     @property
     def work(self) -> Path:

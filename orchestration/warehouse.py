@@ -220,7 +220,7 @@ def _stamp(entries: list[Entry]) -> str:
 
 def _identity(entry: Entry) -> str:
     """Of what a delivery brought: the same bytes taken again may lie in other places, but then a build is due."""
-    return f"{entry.delivery_id} {entry.fingerprint}"
+    return f"{entry.delivery_id} {entry.archived_fingerprint}"
 
 
 def _recorded_stamp(warehouse: Path) -> str | None:

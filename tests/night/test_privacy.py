@@ -11,6 +11,7 @@ import gzip
 import json
 import re
 import sqlite3
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from hashlib import sha256
@@ -142,6 +143,10 @@ def unpacked(path: Path) -> Iterator[tuple[str, bytes]]:
             yield "tables", "\n".join(connection.iterdump()).encode()
     elif content[:2] == b"\x1f\x8b":
         yield "unzipped", gzip.decompress(content)
+    elif content[:4] == b"PK\x03\x04":
+        with zipfile.ZipFile(path) as packed:
+            for name in packed.namelist():
+                yield name, packed.read(name)
 
 
 def _dump_duckdb(path: Path) -> Iterator[str]:

@@ -1,0 +1,315 @@
+"""Rows of erased persons left out of a delivery: before it is judged, and of the bytes that are kept.
+
+Here: which rows of a delivery are a person's, by its tombstones, and the archived files without them. Not here: who is
+erased (``erasing.py``), how tombstones lie on disk (``tombstones.py``), any verdict on a row.
+
+Whose a row is, its number tells. A row that names nobody belongs to the person of the contract or track that it names;
+one that only deletes, to the person whose rows had its identifier. An identifier that somebody else's row has too is
+nobody's: what hangs on it stays. Of a file that loses rows the text of the others is kept, as Parquet, so line numbers
+count what is left; columns that the contract does not know are not kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from orchestration.deliveries import MANIFEST
+from orchestration.landing import fingerprint
+from orchestration.manifest import DeliveredFile, Manifest
+from orchestration.pseudonyms import Key
+from orchestration.scope import CHILDREN
+from orchestration.tombstones import PERSON, SCHEMA, Tombstones, stones
+from orchestration.validation import DeliveredRows
+from schemas import DOSSIERS, EXTRACTS, LINE_NUMBER, Extract
+
+_NUMBER = re.compile(rb"(?<!\d)\d{11}(?!\d)")
+_NOT_AN_EVENT = "geboortedatum"
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What was left out of a delivery, and what there is without it.
+
+    ``rows``: how many per extract (of dossiers, files). ``identifiers``: tombstones of identifiers of those rows, as
+    ``tombstones.SCHEMA``; ``lifted``: those of persons who have come back since they were purged. ``manifest``: of what
+    is left; ``archived``: identity of its bytes, None where nothing was left out.
+    """
+
+    rows: Mapping[str, int]
+    identifiers: pl.DataFrame
+    lifted: pl.Series
+    manifest: Manifest
+    archived: str | None
+
+    def remember(self, path: Path) -> None:
+        """Bring the tombstones at a path up to what this delivery told."""
+        if self.identifiers.height or len(self.lifted):
+            Tombstones.read(path).with_more(self.identifiers).without(self.lifted).write(path)
+
+
+def leave_out(
+    landed: Path, manifest: Manifest, rows: DeliveredRows, key: Key, tombstones: Tombstones, memory_limit: str
+) -> LeftOut:
+    """Take the rows of erased persons out of a delivery that was archived and read; it has to be read again then.
+
+    Args:
+        landed: its archived files, which are replaced where rows are left out.
+        rows: its text Parquet.
+    """
+    texts = {**rows.texts, **({DOSSIERS.name: rows.dossiers} if rows.dossiers else {})}
+    spill = landed.with_name(f"{landed.name}-spill")
+    with duckdb.connect(":memory:", config={"memory_limit": memory_limit, "temp_directory": str(spill)}) as connection:
+        return _Delivery(landed, manifest, texts, key, tombstones, connection).without_the_erased()
+
+
+class _Delivery:
+    """A delivery as text and as bytes, held against tombstones."""
+
+    def __init__(
+        self,
+        landed: Path,
+        manifest: Manifest,
+        texts: Mapping[str, Path],
+        key: Key,
+        tombstones: Tombstones,
+        connection: duckdb.DuckDBPyConnection,
+    ) -> None:
+        self._landed, self._manifest, self._texts, self._key = landed, manifest, texts, key
+        self._tombstones, self._duckdb = tombstones, connection
+        self._dossiers = manifest.file_of(DOSSIERS.name)
+        for name, path in texts.items():
+            self._run(f"create view text_{name} as from read_parquet('{_escaped(path)}')")
+
+    def without_the_erased(self) -> LeftOut:
+        """Find their rows, and take them out."""
+        self._find_numbers()
+        for name in sorted(EXTRACTS, key=lambda name: name in CHILDREN):
+            self._find_rows(EXTRACTS[name])
+        lifted, identifiers = self._lift(), self._identifiers()
+        if self._dossiers:
+            rows = self._leave_out_dossiers(self._dossiers)
+        else:
+            rows = {name: n for name in EXTRACTS if name in self._texts and (n := self._leave_out_rows(name))}
+        return LeftOut(rows, identifiers, lifted, self._manifest, fingerprint(self._landed) if rows else None)
+
+    def _find_numbers(self) -> None:
+        """Table ``numbers``: numbers of erased persons as they are written in this delivery, and ``until``."""
+        columns = [(name, column) for name in EXTRACTS if name in self._texts for column in EXTRACTS[name].insz_columns]
+        queries = [f"select {column} as number from text_{name}" for name, column in columns]
+        if DOSSIERS.name in self._texts:
+            queries.append(f"select insz as number from text_{DOSSIERS.name}")
+        written = self._frame(
+            f"select distinct number from ({' union all '.join(queries)}) where number is not null"
+            if queries
+            else "select null::varchar as number where false"
+        )
+        if DOSSIERS.name in self._texts:
+            written = pl.concat([written, pl.DataFrame({"number": list(self._numbers_in_bytes())}, schema=["number"])])
+        keyed = (
+            written.cast(pl.String).unique().with_columns(pl.col("number").str.replace_all(r"\D", "").alias("digits"))
+        )
+        pseudonyms = self._key.pseudonyms(keyed["digits"])
+        erased = self._tombstones.of(self._key, PERSON, pseudonyms.unique())
+        found = keyed.with_columns(pseudonyms.alias("value")).join(erased, on="value", how="inner")
+        self._take("numbers", found.select("number", "value", "until"))
+
+    def _numbers_in_bytes(self) -> Iterator[str]:
+        """What may be a person's number in the names and bytes of dossiers that could not be read."""
+        for name, content in self._unreadable():
+            yield from (match.decode() for match in _NUMBER.findall(name.encode() + b" " + content))
+
+    def _unreadable(self) -> Iterator[tuple[str, bytes]]:
+        names = self._frame(f"select file_name from text_{DOSSIERS.name} where insz is null")["file_name"].to_list()
+        path = self._landed / self._dossiers.path
+        if path.is_dir():
+            yield from ((name, (path / name).read_bytes()) for name in names)
+        elif names:
+            with zipfile.ZipFile(path) as packed:
+                yield from ((name, packed.read(name)) for name in names)
+
+    def _find_rows(self, extract: Extract) -> None:
+        """Table ``erased_<extract>``: lines of erased persons, ``id``, ``owner`` (a number), ``dated``, ``until``."""
+        name, id = extract.name, _identifier(extract)
+        table, text = f"erased_{name}", f"text_{name}"
+        self._run(f"create table {table} (line bigint, id varchar, owner varchar, dated date, until date)")
+        self._run(f"create table shared_{name} (id varchar)")
+        if name not in self._texts:
+            return
+        dates = [c.name for c in extract.columns if c.kind == "date" and c.name != _NOT_AN_EVENT]
+        dated = f"greatest({', '.join(f'try_cast(rows.{c} as date)' for c in dates)})" if dates else "null::date"
+        row = f"rows.{LINE_NUMBER}, {f'rows.{id}' if id else 'null'}"
+        for column in extract.insz_columns:
+            self._run(
+                f"insert into {table} select {row}, numbers.number, {dated}, numbers.until "
+                f"from {text} as rows inner join numbers on rows.{column} = numbers.number"
+            )
+        nobody = " and ".join(f"rows.{column} is null" for column in extract.insz_columns) or "true"
+        if parent := CHILDREN.get(name):
+            link = EXTRACTS[parent].key[0]
+            self._run(
+                f"insert into {table} select {row}, parents.owner, {dated}, parents.until from {text} as rows "
+                f"inner join (from erased_{parent} where id not in (select id from shared_{parent})) as parents "
+                f"on rows.{link} = parents.id"
+            )
+            there = f"and rows.{link} not in (select {link} from text_{parent} where {link} is not null)"
+            self._find_by_identifier(table, text, parent, link, row, dated, there if parent in self._texts else "")
+        if id:
+            self._find_by_identifier(table, text, name, id, row, dated, f"and {nobody}")
+            others = f"{nobody} or rows.{LINE_NUMBER} in (select line from {table})"
+            self._run(
+                f"insert into shared_{name} select distinct {id} from {text} as rows "
+                f"where {id} in (select id from {table}) and not ({others})"
+            )
+
+    def _find_by_identifier(
+        self, table: str, text: str, kind: str, column: str, row: str, dated: str, where: str
+    ) -> None:
+        """Rows that tell of no person by themselves, by the tombstones of an identifier in one of their columns."""
+        wanted = f"rows.{column} is not null {where} and rows.{LINE_NUMBER} not in (select line from {table})"
+        values = self._frame(f"select distinct {column} as value from {text} as rows where {wanted}")["value"]
+        if len(values):
+            self._take("stones", self._tombstones.of(self._key, kind, values))
+            self._run(
+                f"insert into {table} select {row}, null, {dated}, stones.until from {text} as rows "
+                f"inner join stones on rows.{column} = stones.value where {wanted}"
+            )
+
+    def _lift(self) -> pl.Series:
+        """Keep the rows of persons purged who have something dated later; return their tombstones."""
+        every = " union all ".join(f"select owner, dated, until from erased_{name}" for name in EXTRACTS)
+        self._run(
+            f"create table back as select owner from ({every}) where owner is not null and until is not null "
+            "group by owner having max(dated) >= max(until)"
+        )
+        for name in EXTRACTS:
+            self._run(
+                f"delete from erased_{name} where owner in (select owner from back) "
+                "or (owner is null and until is not null and dated >= until)"
+            )
+        back = self._frame("select distinct value from numbers where number in (select owner from back)")["value"]
+        self._run("delete from numbers where number in (select owner from back)")
+        return stones(self._key, PERSON, back)
+
+    def _identifiers(self) -> pl.DataFrame:
+        """Of rows in tables: those in dossiers are derived ones, which nobody delivers."""
+        found = [
+            self._frame(
+                f"select distinct id, until from erased_{name} "
+                f"where id is not null and id not in (select id from shared_{name})"
+            ).with_columns(pl.lit(name).alias("kind"))
+            for name in EXTRACTS
+            if _identifier(EXTRACTS[name]) and not self._dossiers
+        ]
+        marked = [
+            pl.DataFrame({"stone": stones(self._key, frame["kind"][0], frame["id"]), "until": frame["until"]})
+            for frame in found
+            if frame.height
+        ]
+        return pl.concat([pl.DataFrame(schema=SCHEMA), *marked])
+
+    def _leave_out_rows(self, name: str) -> int:
+        (n,) = self._duckdb.execute(f"select count(distinct line) from erased_{name}").fetchone()
+        if not n:
+            return 0
+        text, file = self._texts[name], self._manifest.file_of(name)
+        left = text.with_suffix(".left")
+        self._run(
+            f"copy (select row_number() over (order by {LINE_NUMBER}) as {LINE_NUMBER}, * exclude ({LINE_NUMBER}) "
+            f"from text_{name} where {LINE_NUMBER} not in (select line from erased_{name}) order by {LINE_NUMBER}) "
+            f"to '{_escaped(left)}' (format parquet)"
+        )
+        left.replace(text)
+        kept = replace(file, path=f"{name}.left.parquet", format="parquet", rows=file.rows - n)
+        target = self._landed / kept.path
+        self._run(
+            f"copy (select * exclude ({LINE_NUMBER}) from read_parquet('{_escaped(text)}') order by {LINE_NUMBER}) "
+            f"to '{_escaped(target)}.new' (format parquet)"
+        )
+        (self._landed / file.path).unlink()
+        Path(f"{target}.new").rename(target)
+        target.chmod(0o400)
+        self._replace_file(file, replace(kept, sha256=_sha256(target)))
+        return int(n)
+
+    def _leave_out_dossiers(self, file: DeliveredFile) -> dict[str, int]:
+        path = self._landed / file.path
+        erased = set(self._frame("select number from numbers")["number"])
+        named = self._frame(f"select file_name, insz from text_{DOSSIERS.name} where insz is not null").rows()
+        names = {name for name, number in named if number in erased}
+        contents = {hashlib.sha256(self._content(path, name)).digest() for name in names}
+        for name, content in self._unreadable():
+            of_somebody = any(m.decode() in erased for m in _NUMBER.findall(name.encode() + b" " + content))
+            if of_somebody or hashlib.sha256(content).digest() in contents:
+                names.add(name)
+        if not names:
+            return {}
+        if path.is_dir():
+            for name in names:
+                (path / name).unlink()
+            left = sorted(one for one in path.iterdir() if one.suffix == ".xml")
+            digest = hashlib.sha256("".join(f"{_sha256(one)}  {one.name}\n" for one in left).encode()).hexdigest()
+        else:
+            aside = path.with_suffix(".left")
+            with zipfile.ZipFile(path) as packed, zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as repacked:
+                for member in packed.infolist():
+                    if member.filename not in names:
+                        repacked.writestr(member, packed.read(member), zipfile.ZIP_DEFLATED)
+            aside.replace(path)
+            path.chmod(0o400)
+            digest = _sha256(path)
+        self._replace_file(file, replace(file, rows=file.rows - len(names), sha256=digest))
+        return {DOSSIERS.name: len(names)}
+
+    @staticmethod
+    def _content(path: Path, name: str) -> bytes:
+        if path.is_dir():
+            return (path / name).read_bytes()
+        with zipfile.ZipFile(path) as packed:
+            return packed.read(name)
+
+    def _replace_file(self, old: DeliveredFile, new: DeliveredFile) -> None:
+        """Have the manifest say what is left, in the archive too."""
+        said = json.loads(self._manifest.content.decode("utf-8-sig"))
+        said["files"] = [entry | asdict(new) if entry["extract"] == old.extract else entry for entry in said["files"]]
+        files = tuple(new if file.extract == old.extract else file for file in self._manifest.files)
+        content = (json.dumps(said, indent=2) + "\n").encode()
+        self._manifest = replace(self._manifest, files=files, content=content)
+        aside = self._landed / f"{MANIFEST}.new"
+        aside.write_bytes(content)
+        aside.chmod(0o400)
+        aside.replace(self._landed / MANIFEST)
+
+    def _take(self, table: str, frame: pl.DataFrame) -> None:
+        self._duckdb.register("given", frame.to_arrow())
+        self._run(f"create or replace table {table} as from given")
+        self._duckdb.unregister("given")
+
+    def _frame(self, query: str) -> pl.DataFrame:
+        return self._duckdb.sql(query).pl()
+
+    def _run(self, statement: str) -> None:
+        self._duckdb.execute(statement)
+
+
+def _identifier(extract: Extract) -> str | None:
+    """The column that identifies a row by itself, if it is not a person's number."""
+    (first, *more) = extract.key or (None,)
+    return None if more or first is None or first in extract.insz_columns else first
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _escaped(path: Path) -> str:
+    return str(path).replace("'", "''")
