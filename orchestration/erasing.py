@@ -1,15 +1,16 @@
 """Persons erased: one who asked for it, or all about whom nothing is known from a day on.
 
-Here: who that is, the archive without them, and what has to be taken again. Not here: whose a row is
-(``redacting.py``), how they are known again (``tombstones.py``), the exchange (``exchange.py``), building and
-publishing afterwards, which the night does. Releases stay as they are: they hold counts.
+Here: who that is, the archive without them (and without who was erased before), and what has to be taken again. Not
+here: whose a row is (``redacting.py``), how they are known again (``tombstones.py``), the exchange (``exchange.py``),
+building and publishing afterwards, which the night does. Releases stay as they are: they hold counts.
 
 The caller holds the night's lock. Until the exchange nothing in ``KBI_DATA`` has changed, whatever fails.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -18,16 +19,20 @@ import duckdb
 import polars as pl
 
 from orchestration import records
+from orchestration.deliveries import delivery_directories
 from orchestration.exchange import new_zones, remove, scratch
 from orchestration.history import history_query, state_query
 from orchestration.intake import archived_without
 from orchestration.ledger import Entry, Ledger
 from orchestration.manifest import Refusal
+from orchestration.number_changes import find_clusters
 from orchestration.pseudonyms import Key, load_key
-from orchestration.redacting import LeftOut
+from orchestration.quarantine import quarantine_query
+from orchestration.redacting import LeftOut, numbers_written
 from orchestration.retaking import NotTaken, Report, RetakingFailed, keep, made_aside, replace_zones, retake
+from orchestration.scope import CHILDREN
 from orchestration.settings import Settings
-from orchestration.tombstones import PERSON, Tombstones, stones
+from orchestration.tombstones import PERSON, SCHEMA, Tombstones, stones
 from schemas import EXTRACTS, PSEUDONYM_COLUMNS
 
 _NOT_AN_EVENT = "geboortedatum"
@@ -51,59 +56,78 @@ def erase(settings: Settings, number: str, reason: str, report: Report) -> Erasu
         SettingsError: the key is not the one they were taken with.
     """
     taken, key = _taken(settings)
-    with duckdb.connect() as connection:
-        (pseudonym,) = key.pseudonyms(pl.Series([number]))
-        connection.execute("create table persons as select ? as person_key", [pseudonym])
-        clusters = _clusters(connection, settings, taken)
+    (pseudonym,) = key.pseudonyms(pl.Series([number]))
+    with _database(settings) as connection:
+        clusters = _clusters(connection, settings, taken, f"select '{pseudonym}'")
     (own,) = clusters.filter(pl.col("person_key") == pseudonym)["cluster"]
     keys = clusters.filter(pl.col("cluster") == own)["person_key"]
-    record = records.now("erase", reason=reason)
-    return _erase(settings, key, taken, keys, 1, None, record, report)
+    return _erase(settings, key, taken, _stones(key, keys), 1, records.now("erase", reason=reason), report)
 
 
 def purge(settings: Settings, before: date, reason: str, report: Report) -> Erasure:
     """Erase every person about whom nothing is dated on that day or later, in any row ever taken.
 
-    What is still open has no date and keeps nobody. Who later has something dated on that day or after it is back.
+    What is still open has no date and keeps nobody. Of whom nothing is dated at all, the delivery counts that brought
+    them first: they may have come only yesterday. Who later has something dated on that day or after it is back.
 
     Raises:
         NotTaken, RetakingFailed, SettingsError: as ``erase``.
     """
     taken, key = _taken(settings)
-    with duckdb.connect() as connection:
+    with _database(settings) as connection:
         _find_last_days(connection, settings, taken, key)
-        connection.execute("create table persons as select person_key from days")
-        clusters = _clusters(connection, settings, taken)
+        clusters = _clusters(connection, settings, taken, "select person_key from days")
         days = connection.sql("from days").pl()
-    by_person = clusters.join(days, on="person_key", how="left")
-    last = by_person.group_by("cluster").agg(pl.col("day").max())
-    gone = last.filter(pl.col("day").is_null() | (pl.col("day") < before))
+    by_person = clusters.join(days, on="person_key", how="inner")
+    last = by_person.group_by("cluster").agg(pl.coalesce(pl.col("day").max(), pl.col("came").min()))
+    gone = last.filter(pl.col("day") < before)
     keys = by_person.join(gone, on="cluster", how="semi")["person_key"]
     record = records.now("purge", before=before.isoformat(), reason=reason)
-    return _erase(settings, key, taken, keys, gone.height, before, record, report)
+    return _erase(settings, key, taken, _stones(key, keys, before), gone.height, record, report)
+
+
+def erase_again(settings: Settings, report: Report) -> Erasure:
+    """Erase what is there of persons who were erased before: restored from a backup, or under a number told later.
+
+    Raises:
+        NotTaken, RetakingFailed, SettingsError: as ``erase``.
+    """
+    if not len(Tombstones.read(settings.tombstones)):
+        return Erasure(0, (), 0)
+    taken, key = _taken(settings)
+    return _erase(settings, key, taken, pl.DataFrame(schema=SCHEMA), None, records.now("erase"), report)
+
+
+def _stones(key: Key, keys: pl.Series, until: date | None = None) -> pl.DataFrame:
+    return pl.DataFrame({"stone": stones(key, PERSON, keys)}).with_columns(until=pl.lit(until, pl.Date))
 
 
 def _erase(
     settings: Settings,
     key: Key,
     taken: Sequence[Entry],
-    keys: pl.Series,
-    n_persons: int,
-    until: date | None,
+    more: pl.DataFrame,
+    n_persons: int | None,
     record: records.Record,
     report: Report,
 ) -> Erasure:
-    """Make the archive without these persons, and what follows from it, and have that take its place."""
+    """Make the archive without the persons of all tombstones, and what follows from it, and have that take its place.
+
+    Args:
+        more: tombstones that are new.
+        n_persons: how many persons these are; None: as many as there are numbers in what is left out.
+    """
     aside = made_aside(settings, taken)
-    own = pl.DataFrame({"stone": stones(key, PERSON, keys)}).with_columns(until=pl.lit(until, pl.Date))
-    tombstones = Tombstones.read(settings.tombstones).with_more(own)
+    tombstones = Tombstones.read(settings.tombstones).with_more(more)
     redacted = scratch(settings) / "redacted"
-    lies_at: dict[Path, Entry | None] = {settings.archive / entry.delivery_id: entry for entry in taken}
+    # What was withdrawn, and what a killed night left, do not count, and hold persons all the same.
+    lies_at: dict[Path, Entry | None] = dict.fromkeys(delivery_directories(settings.archive))
+    lies_at |= {settings.archive / entry.delivery_id: entry for entry in taken}
     lies_at |= dict.fromkeys(sorted(settings.withdrawn.glob("*/*")))
     # What one delivery tells of their rows may show others in another: again, until nothing more is told.
     n_known = -1
     while n_known != len(tombstones):
-        n_known, affected = len(tombstones), {}
+        n_known, affected, numbers = len(tombstones), {}, set()
         remove(redacted)
         for directory, entry in lies_at.items():
             report(f"{directory.name}: looking for rows of theirs")
@@ -117,9 +141,14 @@ def _erase(
             tombstones = tombstones.with_more(left_out.identifiers)
             if left_out.rows:
                 affected[path] = entry and _redacted(entry, left_out)
+                numbers.update(left_out.numbers)
             else:
                 remove(target)
     deliveries = tuple(sorted({Path(path).name for path in affected}))
+    n_persons = 0 if not affected else len(numbers) if n_persons is None else n_persons
+    if not affected and not more.height:
+        remove(scratch(settings))
+        return Erasure(0, (), 0)
     n_retaken = 0
     zones = []
     if any(affected.values()):
@@ -138,10 +167,10 @@ def _erase(
         (redacted / path).rename(target)
     remove(redacted)
     tombstones.write(aside.tombstones)
-    told = {"persons": n_persons if affected else 0, "deliveries": list(deliveries), **record.details}
+    told = {"persons": n_persons, "deliveries": list(deliveries), **record.details}
     record = records.Record(record.at, record.by, record.act, told)
     replace_zones(settings, aside, zones, record, more=[*affected, settings.tombstones.name])
-    return Erasure(n_persons if affected else 0, deliveries, n_retaken)
+    return Erasure(n_persons, deliveries, n_retaken)
 
 
 def _redacted(entry: Entry, left_out: LeftOut) -> Entry:
@@ -157,72 +186,79 @@ def _taken(settings: Settings) -> tuple[list[Entry], Key]:
     return taken, load_key(settings, bool(taken[0].synthetic))
 
 
-def _clusters(connection: duckdb.DuckDBPyConnection, settings: Settings, taken: Sequence[Entry]) -> pl.DataFrame:
-    """``person_key``, ``cluster``: the table ``persons`` and every number known to be of the same persons."""
+@contextmanager
+def _database(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """One in memory, which spills where the next night sweeps."""
+    limits = {"memory_limit": settings.memory_limit, "temp_directory": str(scratch(settings) / "spill")}
+    scratch(settings).mkdir(mode=0o700, parents=True, exist_ok=True)
+    with duckdb.connect(":memory:", config=limits) as connection:
+        yield connection
+
+
+def _clusters(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, taken: Sequence[Entry], keys: str
+) -> pl.DataFrame:
+    """``person_key``, ``cluster``: the numbers of a query, and every one known to be of the same persons."""
     changes = state_query([settings.validated / entry.delivery_id for entry in taken], "insz_wijzigingen")
-    connection.execute(f"""
-        create table links as
-        with changes as ({changes})
-        select old_person_key as one, new_person_key as other from changes
-        union select new_person_key, old_person_key from changes
-    """)
-    connection.execute("""
-        create table clusters as
-        with keys as (select person_key from persons union select one from links)
-        select person_key, person_key as cluster from keys
-    """)
-    while connection.execute("""
-        update clusters set cluster = nearest.cluster
-        from (
-            select links.other as person_key, min(clusters.cluster) as cluster
-            from links inner join clusters on links.one = clusters.person_key
-            group by links.other
-        ) as nearest
-        where clusters.person_key = nearest.person_key and nearest.cluster < clusters.cluster
-    """).fetchone()[0]:
-        pass
+    find_clusters(connection, keys, f"select old_person_key, new_person_key from ({changes})")
     return connection.sql("from clusters").pl()
 
 
 def _find_last_days(
     connection: duckdb.DuckDBPyConnection, settings: Settings, taken: Sequence[Entry], key: Key
 ) -> None:
-    """Table ``days``: ``person_key`` of everybody in any row taken or quarantined, and the last ``day`` in these."""
-    directories = [settings.validated / entry.delivery_id for entry in taken]
-    for name in EXTRACTS:
-        connection.execute(f"create view {name} as {history_query(directories, name)}")
-    queries = []
-    for name, extract in EXTRACTS.items():
+    """Table ``days``: everybody in any row taken or quarantined, as ``person_key``.
+
+    ``day``: the last one in these rows, null where none is dated; ``came``: date of the delivery that first had one.
+    """
+    ids = [entry.delivery_id for entry in taken]
+    connection.register("deliveries", pl.DataFrame({"delivery_id": ids, "came": [e.date for e in taken]}).to_arrow())
+    connection.execute(f"create view quarantined as {quarantine_query(settings.quarantine, ids)}")
+    connection.register("named", _named_in_quarantine(connection, key).to_arrow())
+    directories = [settings.validated / delivery_id for delivery_id in ids]
+    rows = []
+    # Parents first: a row that names nobody is of the person of the row that it names.
+    for extract in sorted(EXTRACTS.values(), key=lambda extract: extract.name in CHILDREN):
+        name, known = extract.name, f"({history_query(directories, extract.name)}) as rows"
+        held_back = f"(select delivery_id, row as fields from quarantined where extract = '{name}') as rows"
         dates = [c.name for c in extract.columns if c.kind == "date" and c.name != _NOT_AN_EVENT]
-        day = f"greatest({', '.join(f'rows.{column}' for column in dates)})" if dates else "null::date"
+        day = _latest(f"rows.{column}" for column in dates)
+        day_held_back = _latest(f"try_cast({_field(column)} as date)" for column in dates)
+        owners = []
         for column in extract.insz_columns:
-            queries.append(f"select {PSEUDONYM_COLUMNS[column]} as person_key, {day} as day from {name} as rows")
-        if not extract.insz_columns:
-            (link, parent) = next((p.column, p.extract) for p in extract.parents)
-            owners = f"(select distinct {link}, person_key from {parent}) as owners"
-            queries.append(f"select owners.person_key, {day} from {name} as rows inner join {owners} using ({link})")
-    connection.register("quarantined", _days_in_quarantine(settings, taken, key).to_arrow())
-    queries.append("select person_key, day from quarantined")
+            owner, named = f"rows.{PSEUDONYM_COLUMNS[column]}", f"inner join named on {_field(column)} = named.number"
+            rows.append(f"select {owner} as person_key, {day} as day, rows.known_from as delivery_id from {known}")
+            rows.append(f"select named.person_key, {day_held_back}, rows.delivery_id from {held_back} {named}")
+            if name in CHILDREN.values():
+                owners.append(f"select rows.{extract.key[0]} as id, {owner} as person_key from {known}")
+                owners.append(f"select {_field(extract.key[0])}, named.person_key from {held_back} {named}")
+        if owners:
+            connection.execute(f"create view owners_of_{name} as {' union '.join(owners)}")
+        if parent := CHILDREN.get(name):
+            link = EXTRACTS[parent].key[0]
+            owner = f"inner join owners_of_{parent} as owners on owners.id ="
+            rows.append(f"select owners.person_key, {day}, rows.known_from from {known} {owner} rows.{link}")
+            rows.append(
+                f"select owners.person_key, {day_held_back}, rows.delivery_id from {held_back} {owner} {_field(link)}"
+            )
     connection.execute(
-        f"create table days as select person_key, max(day) as day from ({' union all '.join(queries)}) "
+        "create table days as select person_key, max(day) as day, min(came) as came "
+        f"from ({' union all '.join(rows)}) inner join deliveries using (delivery_id) "
         "where person_key is not null group by person_key"
     )
 
 
-def _days_in_quarantine(settings: Settings, taken: Sequence[Entry], key: Key) -> pl.DataFrame:
-    """``person_key``, ``day``: of quarantined rows, every number that stands in one, with every date that does."""
-    files = [path for e in taken for path in sorted((settings.quarantine / e.delivery_id).glob("*.parquet"))]
-    rows = pl.concat([pl.DataFrame(schema={"row": pl.String}), *(pl.read_parquet(f, columns=["row"]) for f in files)])
-    read = rows.select(
-        pl.col("row").str.extract_all(r'"(?:insz|oude_insz|nieuwe_insz)":"[^"]*"').alias("number"),
-        pl.col("row")
-        .str.replace_all(r'"geboortedatum":"[^"]*"', "")
-        .str.extract_all(r'"\d{4}-\d{2}-\d{2}"')
-        .list.eval(pl.element().str.strip_chars('"').str.to_date(strict=False))
-        .list.max()
-        .alias("day"),
-    ).explode("number")
-    numbers = read.drop_nulls("number").with_columns(pl.col("number").str.replace_all(r"\D", ""))
-    distinct = numbers["number"].unique()
-    keyed = pl.DataFrame({"number": distinct, "person_key": key.pseudonyms(distinct)})
-    return numbers.join(keyed, on="number").select("person_key", "day")
+def _named_in_quarantine(connection: duckdb.DuckDBPyConnection, key: Key) -> pl.DataFrame:
+    """Numbers as they are written in quarantined rows, ``number``, and their ``person_key``."""
+    columns = sorted({column for extract in EXTRACTS.values() for column in extract.insz_columns})
+    fields = " union ".join(f"select row->>'{column}' as number from quarantined" for column in columns)
+    named = connection.sql(f"from ({fields}) where number is not null").pl()
+    return named.with_columns(key.pseudonyms(numbers_written(named["number"])).alias("person_key"))
+
+
+def _latest(days: Iterable[str]) -> str:
+    return f"greatest({', '.join(there)})" if (there := list(days)) else "null::date"
+
+
+def _field(name: str) -> str:
+    return f"(rows.fields->>'{name}')"

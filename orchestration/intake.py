@@ -20,12 +20,13 @@ from typing import Literal
 from orchestration import exchange, records
 from orchestration.deliveries import delivery_directories
 from orchestration.dossiers import flatten
+from orchestration.history import state_query
 from orchestration.landing import archive, fingerprint, signature
 from orchestration.ledger import DELIVERY_CHANGED, WITHDRAWN, Entry, Ledger
 from orchestration.manifest import Manifest, Refusal, about, glimpse, read_manifest
 from orchestration.pseudonyms import Key, load_key
 from orchestration.reading import read_extract
-from orchestration.redacting import LeftOut, leave_out
+from orchestration.redacting import NO_CHANGES, LeftOut, leave_out
 from orchestration.settings import Settings, SettingsError, cannot_write
 from orchestration.tombstones import Tombstones
 from orchestration.validation import DeliveredRows, Limits, Verdict, validate
@@ -222,7 +223,8 @@ class _Intake:
         self._report(f"landing {len(manifest.files)} files")
         bytes_taken = archive(self._directory, manifest, aside / "landing")
         rows, unexpected = self._read(manifest, aside, key)
-        left_out = self._leave_out(manifest, aside, rows, key)
+        known = [self._settings.validated / entry.delivery_id for entry in taken]
+        left_out = self._leave_out(manifest, aside, rows, key, known)
         if left_out and left_out.rows:
             manifest = left_out.manifest
             exchange.remove(aside / "text")
@@ -230,7 +232,7 @@ class _Intake:
         verdict = validate(
             manifest,
             rows,
-            [self._settings.validated / entry.delivery_id for entry in taken],
+            known,
             self._settings.quarantine / taken[-1].delivery_id if taken else None,
             key.pseudonyms,
             Limits(self._settings.max_quarantine_rate, self._settings.max_volume_drop, self._accept_volume),
@@ -254,14 +256,22 @@ class _Intake:
         exchange.remove(aside)
         return left_out
 
-    def _leave_out(self, manifest: Manifest, aside: Path, rows: DeliveredRows, key: Key) -> LeftOut | None:
+    def _leave_out(
+        self, manifest: Manifest, aside: Path, rows: DeliveredRows, key: Key, known: Sequence[Path]
+    ) -> LeftOut | None:
         """What is left without erased persons, in the archive made aside too; None where nobody was ever erased."""
         tombstones = Tombstones.read(self._settings.tombstones)
         if not len(tombstones):
             return None
-        left_out = leave_out(aside / "landing", manifest, rows, key, tombstones, self._settings.memory_limit)
+        changes = state_query(known, "insz_wijzigingen") if known else NO_CHANGES
+        left_out = leave_out(aside / "landing", manifest, rows, key, tombstones, self._settings.memory_limit, changes)
         for extract, n in left_out.rows.items():
             self._report(f"{extract}: {n:,} left out, of persons who were erased")
+        if left_out.joined.height:
+            self._report(
+                f"{left_out.joined.height:,} more numbers are of persons who were erased. If anything was taken under "
+                "them before, `kbi rebuild` erases that too."
+            )
         return left_out
 
     def _read(self, manifest: Manifest, aside: Path, key: Key) -> tuple[DeliveredRows, dict[str, tuple[str, ...]]]:
@@ -332,9 +342,10 @@ class _Intake:
         )
         if manifest.delivery_id in self._accept_volume:
             records.record(self._settings, "accept_volume", delivery=manifest.delivery_id)
-        self._ledger.record(entry)
         if left_out:
+            # Before the delivery counts: killed in between, it is taken again and tells the same.
             left_out.remember(self._settings.tombstones)
+        self._ledger.record(entry)
         exchange.remove(aside)
         return entry
 

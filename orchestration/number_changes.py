@@ -1,16 +1,47 @@
 """Following replaced numbers: which number a person has now, and which replacements go in circles.
 
-Here: ``insz_wijzigingen`` as a graph in which every number has at most one successor. Not here: rows, verdicts or files
+Here: ``insz_wijzigingen`` as a graph in which every number has at most one successor, and which numbers hang together
+in it. Not here: rows, verdicts or files
 (``validation.py``), nor what a replacement means for the figures (dbt, R1).
 """
 
 from __future__ import annotations
 
+import duckdb
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 Positions = NDArray[np.int64]
+
+
+def find_clusters(connection: duckdb.DuckDBPyConnection, keys: str, links: str) -> None:
+    """Make the table ``clusters``: ``person_key``, and ``cluster``, equal for numbers that replacements lead between.
+
+    Args:
+        keys: query of numbers (one column), clusters of their own at least.
+        links: query of replacements, each number beside another.
+    """
+    connection.execute(f"""
+        create or replace table links as
+        with changes(one, other) as ({links})
+        select one, other from changes union select other, one from changes
+    """)
+    connection.execute(f"""
+        create or replace table clusters as
+        with keys(person_key) as (({keys}) union select one from links)
+        select person_key, person_key as cluster from keys
+    """)
+    while connection.execute("""
+        update clusters set cluster = nearest.cluster
+        from (
+            select links.other as person_key, min(clusters.cluster) as cluster
+            from links inner join clusters on links.one = clusters.person_key
+            group by links.other
+        ) as nearest
+        where clusters.person_key = nearest.person_key and nearest.cluster < clusters.cluster
+    """).fetchone()[0]:
+        pass
 
 
 class NumberChanges:

@@ -5,8 +5,10 @@ erased (``erasing.py``), how tombstones lie on disk (``tombstones.py``), any ver
 
 Whose a row is, its number tells. A row that names nobody belongs to the person of the contract or track that it names;
 one that only deletes, to the person whose rows had its identifier. An identifier that somebody else's row has too is
-nobody's: what hangs on it stays. Of a file that loses rows the text of the others is kept, as Parquet, so line numbers
-count what is left; columns that the contract does not know are not kept.
+nobody's: what hangs on it stays. A number that replaces an erased person's, or is replaced by it, is that person's too.
+
+Of a file that loses rows the text of the others is kept, as Parquet, so line numbers count what is left; columns that
+the contract does not know are not kept.
 """
 
 from __future__ import annotations
@@ -25,50 +27,65 @@ import polars as pl
 from orchestration.deliveries import MANIFEST
 from orchestration.landing import fingerprint
 from orchestration.manifest import DeliveredFile, Manifest
+from orchestration.number_changes import find_clusters
 from orchestration.pseudonyms import Key
 from orchestration.scope import CHILDREN
 from orchestration.tombstones import PERSON, SCHEMA, Tombstones, stones
 from orchestration.validation import DeliveredRows
-from schemas import DOSSIERS, EXTRACTS, LINE_NUMBER, Extract
+from schemas import DELETED, DOSSIERS, EXTRACTS, LINE_NUMBER, Extract, insz
 
 _NUMBER = re.compile(rb"(?<!\d)\d{11}(?!\d)")
 _NOT_AN_EVENT = "geboortedatum"
+NO_CHANGES = "select null::varchar as old_person_key, null::varchar as new_person_key where false"
+"""Replaced numbers known before the first delivery, as ``history.state_query`` would tell them."""
 
 
 @dataclass(frozen=True)
 class LeftOut:
     """What was left out of a delivery, and what there is without it.
 
-    ``rows``: how many per extract (of dossiers, files). ``identifiers``: tombstones of identifiers of those rows, as
-    ``tombstones.SCHEMA``; ``lifted``: those of persons who have come back since they were purged. ``manifest``: of what
-    is left; ``archived``: identity of its bytes, None where nothing was left out.
+    ``rows``: how many per extract (of dossiers, files). ``numbers``: pseudonyms of the persons they name.
+    ``identifiers``: tombstones of identifiers of those rows, as ``tombstones.SCHEMA``; ``joined``: those of further
+    numbers of persons erased for good; ``lifted``: those of persons who have come back since they were purged.
+    ``manifest``: of what is left; ``archived``: identity of its bytes, None where nothing was left out.
     """
 
     rows: Mapping[str, int]
+    numbers: pl.Series
     identifiers: pl.DataFrame
+    joined: pl.DataFrame
     lifted: pl.Series
     manifest: Manifest
     archived: str | None
 
     def remember(self, path: Path) -> None:
         """Bring the tombstones at a path up to what this delivery told."""
-        if self.identifiers.height or len(self.lifted):
-            Tombstones.read(path).with_more(self.identifiers).without(self.lifted).write(path)
+        more = pl.concat([self.identifiers, self.joined])
+        if more.height or len(self.lifted):
+            Tombstones.read(path).with_more(more).without(self.lifted).write(path)
 
 
 def leave_out(
-    landed: Path, manifest: Manifest, rows: DeliveredRows, key: Key, tombstones: Tombstones, memory_limit: str
+    landed: Path,
+    manifest: Manifest,
+    rows: DeliveredRows,
+    key: Key,
+    tombstones: Tombstones,
+    memory_limit: str,
+    known_changes: str | None = None,
 ) -> LeftOut:
     """Take the rows of erased persons out of a delivery that was archived and read; it has to be read again then.
 
     Args:
         landed: its archived files, which are replaced where rows are left out.
         rows: its text Parquet.
+        known_changes: query of the replaced numbers known before it, as validated, for a delivery that is news. Where
+            None, its own replacements tell nothing: whose number was whose when it came, others may have corrected.
     """
     texts = {**rows.texts, **({DOSSIERS.name: rows.dossiers} if rows.dossiers else {})}
     spill = landed.with_name(f"{landed.name}-spill")
     with duckdb.connect(":memory:", config={"memory_limit": memory_limit, "temp_directory": str(spill)}) as connection:
-        return _Delivery(landed, manifest, texts, key, tombstones, connection).without_the_erased()
+        return _Delivery(landed, manifest, texts, key, tombstones, connection).without_the_erased(known_changes)
 
 
 class _Delivery:
@@ -89,20 +106,27 @@ class _Delivery:
         for name, path in texts.items():
             self._run(f"create view text_{name} as from read_parquet('{_escaped(path)}')")
 
-    def without_the_erased(self) -> LeftOut:
+    def without_the_erased(self, known_changes: str | None) -> LeftOut:
         """Find their rows, and take them out."""
         self._find_numbers()
+        joined = self._join_numbers(known_changes)
         for name in sorted(EXTRACTS, key=lambda name: name in CHILDREN):
             self._find_rows(EXTRACTS[name])
-        lifted, identifiers = self._lift(), self._identifiers()
+        lifted = self._lift()
+        identifiers = self._identifiers()
         if self._dossiers:
             rows = self._leave_out_dossiers(self._dossiers)
         else:
             rows = {name: n for name in EXTRACTS if name in self._texts and (n := self._leave_out_rows(name))}
-        return LeftOut(rows, identifiers, lifted, self._manifest, fingerprint(self._landed) if rows else None)
+        numbers = self._frame("select distinct value from numbers")["value"]
+        archived = fingerprint(self._landed) if rows else None
+        return LeftOut(rows, numbers, identifiers, joined, lifted, self._manifest, archived)
 
     def _find_numbers(self) -> None:
-        """Table ``numbers``: numbers of erased persons as they are written in this delivery, and ``until``."""
+        """Tables ``written``: numbers as they are written in this delivery, each with its ``value``, a pseudonym.
+
+        And ``numbers``: those of erased persons, with their ``until``.
+        """
         columns = [(name, column) for name in EXTRACTS if name in self._texts for column in EXTRACTS[name].insz_columns]
         queries = [f"select {column} as number from text_{name}" for name, column in columns]
         if DOSSIERS.name in self._texts:
@@ -114,13 +138,57 @@ class _Delivery:
         )
         if DOSSIERS.name in self._texts:
             written = pl.concat([written, pl.DataFrame({"number": list(self._numbers_in_bytes())}, schema=["number"])])
-        keyed = (
-            written.cast(pl.String).unique().with_columns(pl.col("number").str.replace_all(r"\D", "").alias("digits"))
+        written = written.cast(pl.String).unique()
+        keyed = written.with_columns(self._key.pseudonyms(numbers_written(written["number"])).alias("value"))
+        erased = self._tombstones.of(self._key, PERSON, keyed["value"].unique())
+        self._take("written", keyed)
+        self._take("numbers", keyed.join(erased, on="value", how="inner").select("number", "value", "until"))
+
+    def _join_numbers(self, known_changes: str | None) -> pl.DataFrame:
+        """Have the erased be whole persons: table ``clusters``, and ``numbers`` with those that this delivery tells of.
+
+        A number of somebody erased for good is erased too. Where one that was purged is one person's with one that was
+        not, the person is there: table ``mixed`` holds such clusters. Returns the tombstones of the further numbers.
+        """
+        links = "select null::varchar, null::varchar where false"
+        if known_changes and "insz_wijzigingen" in self._texts:
+            self._take("changes", self._sound_changes())
+            touching = "one in (select value from numbers) or other in (select value from numbers)"
+            if self._frame(f"select one from changes where {touching} limit 1").height:
+                links = f"from changes union all select old_person_key, new_person_key from ({known_changes})"
+        find_clusters(self._duckdb, "select value from numbers", links)
+        members = self._frame(
+            "select person_key as value, cluster from clusters "
+            "where cluster in (select cluster from clusters where person_key in (select value from numbers))"
         )
-        pseudonyms = self._key.pseudonyms(keyed["digits"])
-        erased = self._tombstones.of(self._key, PERSON, pseudonyms.unique())
-        found = keyed.with_columns(pseudonyms.alias("value")).join(erased, on="value", how="inner")
-        self._take("numbers", found.select("number", "value", "until"))
+        marks = self._tombstones.of(self._key, PERSON, members["value"]).with_columns(is_marked=pl.lit(True))
+        members = members.join(marks, on="value", how="left").with_columns(
+            is_for_good=(pl.col("is_marked") & pl.col("until").is_null()).fill_null(False)
+        )
+        for_good = members.filter("is_for_good")
+        others = members.join(for_good, on="cluster", how="anti").filter(pl.col("is_marked").is_null())
+        joined = members.join(for_good, on="cluster", how="semi").filter(~pl.col("is_for_good"))["value"]
+        self._take("mixed", others.select("cluster").unique())
+        self._take("joined", joined.to_frame())
+        self._run("delete from numbers where value in (select value from joined)")
+        self._run("insert into numbers select *, null from written where value in (select value from joined)")
+        return pl.DataFrame({"stone": stones(self._key, PERSON, joined), "until": None}, schema=SCHEMA)
+
+    def _sound_changes(self) -> pl.DataFrame:
+        """Replacements in this delivery that break no rule by themselves, as pseudonyms: ``one``, ``other``."""
+        text = "text_insz_wijzigingen"
+        deleted = f"coalesce(lower({DELETED}), '') <> 'true'" if self._manifest.kind == "delta" else "true"
+        rows = self._frame(
+            f"select old.number as old, old.value as one, new.number as new, new.value as other from {text} "
+            "inner join written as old on oude_insz = old.number inner join written as new on nieuwe_insz = new.number "
+            f"where try_cast(datum as date) is not null and {deleted} "
+            "qualify count(distinct nieuwe_insz) over (partition by oude_insz) = 1"
+        )
+        is_sound = [
+            insz.is_correct(insz.parsed(pl.col(column)), synthetic=self._manifest.synthetic)
+            for column in ("old", "new")
+        ]
+        return rows.filter(pl.all_horizontal(is_sound)).select("one", "other")
 
     def _numbers_in_bytes(self) -> Iterator[str]:
         """What may be a person's number in the names and bytes of dossiers that could not be read."""
@@ -152,9 +220,11 @@ class _Delivery:
                 f"insert into {table} select {row}, numbers.number, {dated}, numbers.until "
                 f"from {text} as rows inner join numbers on rows.{column} = numbers.number"
             )
-        nobody = " and ".join(f"rows.{column} is null" for column in extract.insz_columns) or "true"
-        if parent := CHILDREN.get(name):
-            link = EXTRACTS[parent].key[0]
+        parent = CHILDREN.get(name)
+        naming = extract.insz_columns or [EXTRACTS[parent].key[0]]
+        nobody = " and ".join(f"rows.{column} is null" for column in naming)
+        if parent:
+            (link,) = naming
             self._run(
                 f"insert into {table} select {row}, parents.owner, {dated}, parents.until from {text} as rows "
                 f"inner join (from erased_{parent} where id not in (select id from shared_{parent})) as parents "
@@ -184,20 +254,34 @@ class _Delivery:
             )
 
     def _lift(self) -> pl.Series:
-        """Keep the rows of persons purged who have something dated later; return their tombstones."""
+        """Keep the rows of persons purged who have something dated later, or a number that was not purged.
+
+        Returns their tombstones, those of the identifiers of these rows among them.
+        """
         every = " union all ".join(f"select owner, dated, until from erased_{name}" for name in EXTRACTS)
         self._run(
-            f"create table back as select owner from ({every}) where owner is not null and until is not null "
-            "group by owner having max(dated) >= max(until)"
+            "create table back as "
+            "with later as ("
+            f"  select distinct clusters.cluster from ({every}) as rows "
+            "   inner join numbers on rows.owner = numbers.number "
+            "   inner join clusters on numbers.value = clusters.person_key where rows.dated >= rows.until"
+            ") select person_key from clusters "
+            "where cluster in (select cluster from later union select cluster from mixed)"
         )
+        self._run(
+            "create table owners_back as select number from numbers "
+            "where until is not null and value in (select person_key from back)"
+        )
+        lifted = [stones(self._key, PERSON, self._frame("select person_key from back")["person_key"])]
         for name in EXTRACTS:
+            is_back = "owner in (select number from owners_back)"
+            ids = self._frame(f"select distinct id from erased_{name} where {is_back} and id is not null")["id"]
+            lifted.append(stones(self._key, name, ids))
             self._run(
-                f"delete from erased_{name} where owner in (select owner from back) "
-                "or (owner is null and until is not null and dated >= until)"
+                f"delete from erased_{name} where {is_back} or (owner is null and until is not null and dated >= until)"
             )
-        back = self._frame("select distinct value from numbers where number in (select owner from back)")["value"]
-        self._run("delete from numbers where number in (select owner from back)")
-        return stones(self._key, PERSON, back)
+        self._run("delete from numbers where number in (select number from owners_back)")
+        return pl.concat(lifted)
 
     def _identifiers(self) -> pl.DataFrame:
         """Of rows in tables: those in dossiers are derived ones, which nobody delivers."""
@@ -298,6 +382,11 @@ class _Delivery:
 
     def _run(self, statement: str) -> None:
         self._duckdb.execute(statement)
+
+
+def numbers_written(texts: pl.Series) -> pl.Series:
+    """The numbers that texts mean: one that is broken may still be somebody's, with dots or without leading zeros."""
+    return texts.str.replace_all(r"\D", "").str.zfill(11)
 
 
 def _identifier(extract: Extract) -> str | None:

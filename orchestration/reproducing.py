@@ -89,11 +89,13 @@ def _bytes_of(settings: Settings, release: Release, erased_from: set[str]) -> di
     found, missing = {}, []
     for delivery in release.manifest["deliveries"]:
         delivery_id, sha256 = delivery["delivery_id"], delivery["sha256"]
-        archived = settings.archive / delivery_id
-        if archived.exists() and (delivery_id in erased_from or fingerprint(archived) == sha256):
-            found[delivery_id] = archived
-        elif (withdrawn := settings.withdrawn_bytes(delivery_id, sha256)).exists():
-            found[delivery_id] = withdrawn
+        archived, withdrawn = settings.archive / delivery_id, settings.withdrawn_bytes(delivery_id, sha256)
+        lie_there = [
+            path for path in (withdrawn, archived, *settings.withdrawn.glob(f"*/{delivery_id}")) if path.exists()
+        ]
+        same = [path for path in lie_there if fingerprint(path) == sha256]
+        if same or (lie_there and delivery_id in erased_from):
+            found[delivery_id] = [*same, *lie_there][0]
         else:
             missing.append(f"{delivery_id} ({'other bytes lie there now' if archived.exists() else 'not there'})")
     if missing:
