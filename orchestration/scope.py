@@ -142,23 +142,42 @@ class Scope:
             with links as (select old_person_key as one, new_person_key as other from either.insz_wijzigingen)
             select one, other from links union select other, one from links
         """)
+        self._run("create table own (person_key varchar, contract_id varchar)")
+        self._run("create table named (person_key varchar, contract_id varchar)")
         self._run("create table reached as from touched")
+        either = _union(f"select person_key, contract_id from either.{name}" for name in _NAMING)
         while self._duckdb.execute("select 1 from reached limit 1").fetchone():
+            # One scan of each extract tells both: which contracts the reached name, and who names theirs.
+            self._run("""
+                insert into own
+                select person_key, contract_id from either.contracten semi join reached using (person_key)
+            """)
             self._run(f"""
+                create or replace table naming as
+                select person_key, contract_id
+                from ({either})
+                where contract_id is not null
+                    and (person_key in (select person_key from reached) or contract_id in (select contract_id from own))
+            """)
+            self._run("insert into named from naming")
+            self._run("""
                 create or replace table reached as
-                select distinct person_key from ({_union(self._neighbours())}) anti join touched using (person_key)
+                with neighbours as (
+                    select links.other as person_key from links semi join reached on links.one = reached.person_key
+                    union all
+                    select person_key from naming
+                    union all
+                    select person_key from either.contracten semi join naming using (contract_id)
+                )
+                select distinct person_key from neighbours anti join touched using (person_key)
             """)
             self._touch("select person_key from reached")
-        self._run(f"""
+        self._run("""
             insert into links
-            with named as ({_union(f"select person_key, contract_id from either.{name}" for name in _NAMING)}),
-            rows as (select * from named semi join touched using (person_key) where contract_id is not null),
-            links as (
-                select distinct rows.person_key as one, contracts.person_key as other
-                from rows inner join (
-                    select person_key, contract_id from either.contracten semi join touched using (person_key)
-                ) as contracts using (contract_id)
-                where rows.person_key <> contracts.person_key
+            with links as (
+                select distinct named.person_key as one, own.person_key as other
+                from named inner join own using (contract_id)
+                where named.person_key <> own.person_key
             )
             select one, other from links union select other, one from links
         """)
@@ -172,15 +191,6 @@ class Scope:
             where touched.person_key = nearest.person_key and nearest.cluster < touched.cluster
         """):
             pass
-
-    def _neighbours(self) -> Iterator[str]:
-        """Persons one step from those ``reached``: their other numbers; whose contract they name; who names theirs."""
-        yield "select links.other as person_key from links semi join reached on links.one = reached.person_key"
-        own = "(select contract_id from either.contracten semi join reached using (person_key))"
-        for name in _NAMING:
-            named = f"(select contract_id from either.{name} semi join reached using (person_key))"
-            yield f"select person_key from either.contracten semi join {named} using (contract_id)"
-            yield f"select person_key from either.{name} semi join {own} using (contract_id)"
 
     def _touch(self, persons: str) -> None:
         self._run(f"""
