@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export DAGSTER_HOME ?= $(abspath $(or $(KBI_DATA),data))/dagster
 
 .DEFAULT_GOAL := help
-.PHONY: help setup night dev test test-all lint bench clean
+.PHONY: help setup night dev test test-all lint bench bench-delta clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,9 @@ test-all: setup ## everything, with the slow proofs, Chromium and the real dossi
 CONTRACTS ?= 400000
 bench: setup ## the night against one plain DuckDB script, CONTRACTS=400000
 	$(BIN)/python -m tests.bench.night_against_plain_sql --contracts $(CONTRACTS)
+
+bench-delta: setup ## a night with a delta of 1 % against the first load, CONTRACTS=400000 (4000000: KBI_MEMORY_LIMIT=2GB)
+	$(BIN)/python -m tests.bench.delta_night --contracts $(CONTRACTS)
 
 clean: ## remove the environment and what was built, not the data
 	rm -rf $(VENV) dbt_project/target dbt_project/logs .pytest_cache .ruff_cache
