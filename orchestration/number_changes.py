@@ -1,8 +1,7 @@
 """Following replaced numbers: which number a person has now, and which replacements go in circles.
 
 Here: ``insz_wijzigingen`` as a graph in which every number has at most one successor, and which numbers hang together
-in it. Not here: rows, verdicts or files
-(``validation.py``), nor what a replacement means for the figures (dbt, R1).
+in it. Not here: rows, verdicts or files (``validation.py``), nor what a replacement means for the figures (dbt, R1).
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ Positions = NDArray[np.int64]
 
 
 def find_clusters(connection: duckdb.DuckDBPyConnection, keys: str, links: str) -> None:
-    """Make the table ``clusters``: ``person_key``, and ``cluster``, equal for numbers that replacements lead between.
+    """Make the table ``clusters``: ``person_key``, and ``cluster``, equal for numbers that links lead between.
 
     Args:
         keys: query of numbers (one column), clusters of their own at least.
-        links: query of replacements, each number beside another.
+        links: query of links, each number beside another.
     """
     connection.execute(f"""
         create or replace table links as

@@ -21,6 +21,7 @@ import duckdb
 
 from orchestration.compiled_models import CATALOG, load_seeds, models_for
 from orchestration.history import changes_query, state_query
+from orchestration.number_changes import find_clusters
 from orchestration.settings import Settings
 from schemas import EXTRACTS, PSEUDONYM_COLUMNS
 
@@ -138,7 +139,7 @@ class Scope:
     def _close(self) -> None:
         """Touch everybody who hangs together with the touched, and find the clusters."""
         self._run("""
-            create table links as
+            create table hanging as
             with links as (select old_person_key as one, new_person_key as other from either.insz_wijzigingen)
             select one, other from links union select other, one from links
         """)
@@ -163,7 +164,8 @@ class Scope:
             self._run("""
                 create or replace table reached as
                 with neighbours as (
-                    select links.other as person_key from links semi join reached on links.one = reached.person_key
+                    select hanging.other as person_key
+                    from hanging semi join reached on hanging.one = reached.person_key
                     union all
                     select person_key from naming
                     union all
@@ -172,25 +174,16 @@ class Scope:
                 select distinct person_key from neighbours anti join touched using (person_key)
             """)
             self._touch("select person_key from reached")
-        self._run("""
-            insert into links
-            with links as (
-                select distinct named.person_key as one, own.person_key as other
-                from named inner join own using (contract_id)
-                where named.person_key <> own.person_key
-            )
-            select one, other from links union select other, one from links
-        """)
-        while self._changes("""
-            update touched set cluster = nearest.cluster
-            from (
-                select links.other as person_key, min(touched.cluster) as cluster
-                from links inner join touched on links.one = touched.person_key
-                group by links.other
-            ) as nearest
-            where touched.person_key = nearest.person_key and nearest.cluster < touched.cluster
-        """):
-            pass
+        find_clusters(
+            self._duckdb,
+            "select person_key from touched",
+            """
+            select links.one, links.other from hanging as links semi join touched on links.one = touched.person_key
+            union
+            select named.person_key, own.person_key from named inner join own using (contract_id)
+            """,
+        )
+        self._run("create or replace table touched as from clusters semi join touched using (person_key)")
 
     def _touch(self, persons: str) -> None:
         self._run(f"""
@@ -255,10 +248,6 @@ class Scope:
             yield
         finally:
             self._run(f"detach {CATALOG}")
-
-    def _changes(self, statement: str) -> bool:
-        (n,) = self._duckdb.execute(statement).fetchone()  # type: ignore[misc]
-        return bool(n)
 
     def _run(self, statement: str) -> None:
         self._duckdb.execute(statement)
