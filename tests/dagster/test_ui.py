@@ -183,6 +183,7 @@ def test_every_delivery_is_a_partition(ui: Ui) -> None:
     ui.shoot("partitions")
 
 
+@pytest.mark.slow
 def test_while_another_night_runs_the_run_fails_and_says_so(ui: Ui) -> None:
     released = ui.folder.releases()
     with locked_elsewhere(ui.folder):

@@ -79,6 +79,7 @@ def test_every_earlier_state_is_published_and_answered_to_the_byte(story: Story,
     assert (looked_back.settings.published / "current").readlink() == Path(story.nights[-1].release_id)
 
 
+@pytest.mark.slow
 def test_a_machine_that_never_saw_the_later_deliveries_says_the_same(
     story: Story, looked_back: Folder, tmp_path: Path
 ) -> None:
@@ -202,6 +203,7 @@ def test_a_kept_warehouse_that_no_longer_holds_is_built_again(
     assert ran.stdout == story.nights[0].answer
 
 
+@pytest.mark.slow
 def test_it_works_while_a_night_runs_and_leaves_its_folders_alone(story: Story, looked_back: Folder) -> None:
     past.discard(looked_back.settings)
     settings = looked_back.settings
@@ -306,6 +308,7 @@ def test_in_words_it_says_what_does_not_count(looked_back: Folder, known_on: str
     assert words in " ".join(ran.stdout.split())
 
 
+@pytest.mark.slow
 def test_between_two_earlier_states(story: Story, looked_back: Folder) -> None:
     told = answered(looked_back, "--compare-known-on", "2016-11-01", "--known-on", "2016-12-15")
     by_id = {night.delivery_id: json.loads(night.answer) for night in story.nights}

@@ -89,6 +89,7 @@ def test_every_difference_between_two_releases_is_told(night_by_night: tuple[Fol
             assert is_told(release, delivery, releases[previous], releases[delivery]) > 50
 
 
+@pytest.mark.slow
 def test_one_night_for_all_tells_the_same(night_by_night: tuple[Folder, dict[str, Path]], tmp_path: Path) -> None:
     folder, _ = night_by_night
     at_once = Folder(tmp_path / "at-once", folder.variables)
