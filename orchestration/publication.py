@@ -423,8 +423,10 @@ def roll_back(settings: Settings, release_id: str, reason: str = "") -> Release:
     Raises:
         UnknownRelease: there is no such release.
     """
+    # Before the lock, which is a file: where there is nothing to serve, nothing is made.
+    release = named(settings, release_id)
     with _serving(settings):
-        release, before, held = named(settings, release_id), current(settings), rollback_in_force(settings)
+        before, held = current(settings), rollback_in_force(settings)
         inputs = _inputs(settings)
         # What the nights published last, however many rollbacks ago.
         replaced = held.instead_of if held else before.release_id if before else release_id

@@ -186,6 +186,13 @@ def test_an_unknown_release_is_answered_with_those_there_are(place, name):
     assert current(place.settings).release_id == place.new.release_id
 
 
+def test_an_unknown_release_leaves_no_trace(tmp_path):
+    settings = Settings(landing=tmp_path / "landing", data=tmp_path / "data")
+    with pytest.raises(UnknownRelease, match="Nothing was published yet"):
+        roll_back(settings, "2016-09-08.01-00000000")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_status_says_that_an_earlier_release_is_served(place):
     assert json.loads(status(place.settings).as_json())["rollback"] is None
     assert "EARLIER RELEASE" not in status(place.settings).as_text()
