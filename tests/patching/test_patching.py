@@ -113,6 +113,22 @@ def _changed(random: Random, name: str, row: Row, rows: Rows) -> Row:
     return row | {column: random.choice([other[column] for other in rows[name]])} if column else row
 
 
+def ending_on(days: Sequence[date]) -> Rows:
+    """Persons of whom nothing comes again, and whose suspension ends on one of these days: the next one tells."""
+    rows: Rows = {name: [] for name in EXTRACTS}
+    flags = {"onderdeel_mo": True, "onderdeel_nt2": True, "onderdeel_lo": False}
+    for n, day in enumerate(days):
+        contract = {"contract_id": f"still-{n}", "person_key": f"still-{n}p", "datum_registratie": date(2015, 3, 10)}
+        rows["contracten"].append(_whole("contracten", contract | flags))
+        suspension = {"contract_id": f"still-{n}", "begin": date(2015, 6, 1), "einde": day}
+        rows["opschortingen"].append(_whole("opschortingen", suspension))
+    return rows
+
+
+def _whole(name: str, row: Row) -> Row:
+    return {column: row.get(column) for column in SCHEMAS[name].names if column != "delivered_in"}
+
+
 def rows_of(file: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Count and checksum of the rows of every table that a build makes, but those that tell when it was."""
     with duckdb.connect(str(file), read_only=True) as connection:
@@ -161,7 +177,7 @@ def follows(directory: Path, first: int, number: int, days: Sequence[date], *, o
     archive = Archive(settings)
     histories = [list(history(seed, len(days), days[-1])) for seed in range(first, first + number)]
     for n, day in enumerate(days):
-        archive.take(day, packed(registry[n] for registry in histories))
+        archive.take(day, packed([ending_on(days), *(registry[n] for registry in histories)]))
         if n == 0:
             built_whole(settings)
             whole.data.mkdir()
