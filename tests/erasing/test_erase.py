@@ -83,12 +83,17 @@ def both(deliveries: list[Path]) -> list[tuple[str, set[str]]]:
     return [(PERSON, {PERSON, ALIAS}), (one := somebody(deliveries), {one})]
 
 
-@pytest.mark.parametrize("n", [0, 1], ids=["under two numbers", "of the first delivery"])
+@pytest.mark.parametrize(
+    "n",
+    [
+        pytest.param(0, id="under two numbers"),
+        pytest.param(1, id="of the first delivery", marks=pytest.mark.slow),
+    ],
+)
 def test_nothing_is_left(
     copied: Folder, deliveries: list[Path], both: list[tuple[str, set[str]]], tmp_path: Path, n: int
 ) -> None:
     number, numbers = both[n]
-    release = copied.release()["release_id"]
     places = {Path(place).parts[0] for place in traces(copied, numbers)}
     assert {"landing", "validated"} <= places and "warehouse.duckdb (tables)" in places
     ran = kbi(copied, "erase", "--reason", "asked for", said=f"{number[:6]}.{number[6:]}\n")
@@ -98,13 +103,9 @@ def test_nothing_is_left(
     as_if_never_there(copied, deliveries, tmp_path, numbers)
     (record,) = [json.loads(line) for line in (copied.data / "records.jsonl").read_text().splitlines()]
     assert {"act": "erase", "persons": 1}.items() <= record.items()
-    # What was published stays, and nobody pretends that it could be made again.
-    ran = copied.kbi("reproduce", release)
-    assert ran.exit_code == 4 and "1 persons erased since" in ran.stderr
-    ran = copied.kbi("reproduce", copied.release()["release_id"])
-    assert ran.exit_code == 0, ran.said
 
 
+@pytest.mark.slow
 def test_nothing_brings_them_back(copied: Folder, deliveries: list[Path], both: list[tuple[str, set[str]]]) -> None:
     number, numbers = both[1]
     assert kbi(copied, "erase", said=number).exit_code == 0
@@ -133,6 +134,7 @@ def test_nothing_brings_them_back(copied: Folder, deliveries: list[Path], both: 
     assert (copied.night().lines[-1][:2]) == ("later", "unchanged")
 
 
+@pytest.mark.slow
 def test_what_names_only_their_contract_is_left_out_too(copied: Folder, both: list[tuple[str, set[str]]]) -> None:
     number, _ = both[1]
     contract = next(
@@ -158,9 +160,8 @@ def test_what_names_only_their_contract_is_left_out_too(copied: Folder, both: li
 KILLED_AT = ("rename exchange", "rename validated", "rename landing", "rename tombstones", "rename work/retaking")
 
 
-@pytest.mark.parametrize(
-    "step", [KILLED_AT[0], *(pytest.param(step, marks=pytest.mark.slow) for step in KILLED_AT[1:])]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("step", KILLED_AT)
 def test_killed_anywhere_it_was_done_or_not(
     copied: Folder, deliveries: list[Path], both: list[tuple[str, set[str]]], tmp_path: Path, step: str
 ) -> None:
@@ -185,6 +186,7 @@ def test_killed_anywhere_it_was_done_or_not(
     as_if_never_there(copied, deliveries, tmp_path, numbers)
 
 
+@pytest.mark.slow
 def test_a_withdrawn_delivery_keeps_nothing_either(copied: Folder, both: list[tuple[str, set[str]]]) -> None:
     assert copied.kbi("withdraw", "d-replaced", "--reason", "wrong").exit_code == 0
     # Without that delivery nobody knows the two numbers to be one person's.
@@ -196,6 +198,7 @@ def test_a_withdrawn_delivery_keeps_nothing_either(copied: Folder, both: list[tu
     assert traces(copied, {ALIAS})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
 def test_a_dossier_is_erased_whole(tmp_path: Path, key_file: Path, packed: bool) -> None:
     folder = folder_of(tmp_path / "dossiers", key_file)
@@ -214,6 +217,7 @@ def test_a_dossier_is_erased_whole(tmp_path: Path, key_file: Path, packed: bool)
     assert folder.night().lines == [("dossiers", "unchanged", "")]
 
 
+@pytest.mark.slow
 def test_somebody_nobody_heard_of(copied: Folder) -> None:
     marts = copied.marts()
     ran = kbi(copied, "erase", said=insz(99_999))
