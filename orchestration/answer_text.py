@@ -34,7 +34,7 @@ _CELLS = {
     "n_certified_passed": "geslaagd en met attest (vraag 4)",
     "n_uncertified_passed": "geslaagd, attest nog niet uitgereikt",
     "n_uncertified_failed": "niet geslaagd en zonder attest (vraag 5)",
-    "n_certified_failed": "niet geslaagd en toch met attest (na te kijken in de KBI)",
+    "n_certified_failed": "niet geslaagd en toch met attest (na te kijken in het register)",
 }
 _REASONS = {
     "failed": "niet geslaagd",
@@ -239,8 +239,9 @@ def _heading(answer: Answer) -> list[str]:
     lines = [title, "=" * len(title)]
     if answer.synthetic:
         lines += _paragraph("SYNTHETISCHE GEGEVENS: geen enkele rij gaat over een echte persoon.")
+    register = "" if answer.synthetic else " in de Kruispuntbank Inburgering"
     lines += _paragraph(
-        f"Zoals gekend in de Kruispuntbank Inburgering met de levering van {_day(answer.known_on)}{_later(answer)}. "
+        f"Zoals gekend{register} met de levering van {_day(answer.known_on)}{_later(answer)}. "
         f"Populatie: {_count(population)} personen met een contract dat sinds de resultaatsverbintenis "
         f"({_day(_START)}) is ondertekend; wie er meer had, telt één keer, met het laatste."
     )

@@ -154,6 +154,11 @@ def test_synthetic_data_is_told_and_only_then(given, name):
     assert "synthetisch" not in TEXTS[name](replace(given, synthetic=False)).lower()
 
 
+def test_synthetic_figures_are_not_said_to_be_the_registry_s(given):
+    assert "Kruispuntbank" in as_text(replace(given, synthetic=False))
+    assert not re.search("Kruispuntbank|KBI", as_text(given))
+
+
 def test_what_must_be_said_with_the_figures(given):
     text = " ".join(as_text(given).split())
     assert "Recente contracten zijn nog niet afgelopen" in text
