@@ -26,7 +26,7 @@ from orchestration.pseudonyms import load_key
 from orchestration.retaking import rebuild, withdraw
 from orchestration.settings import Settings
 from tests.deliveries import Tables, combined, insz, minimal_registry, write_delivery
-from tests.erasing.conftest import without
+from tests.erasing.conftest import PARENTS, without
 from tests.night.nights import rows_under
 from tests.night.test_privacy import unpacked
 
@@ -280,19 +280,20 @@ def stories(draw: st.DrawFn) -> tuple[Tables, Tables, str, list[str], int]:
     second: list[Tables] = []
     kind = draw(st.sampled_from(["full", "delta"]))
     everybody = [[insz(1_000 * n + k) for k in range(draw(st.integers(1, 3)))] for n in range(1, 4)]
-    for n, numbers in enumerate(everybody):
-        for k, number in enumerate(numbers):
-            mine = _rows(f"{n}-{k}", number, draw)
-            if draw(st.booleans()):
+    for numbers in everybody:
+        for number in numbers:
+            mine = _rows(number, draw)
+            is_known = draw(st.booleans())
+            if is_known:
                 first.append(mine)
-                again = kind == "full" or draw(st.booleans())
-                deletes = {"contracten": [{"contract_id": f"C{n}-{k}", "verwijderd": "true"}]}
-                if again:
-                    second.append(mine)
-                elif draw(st.booleans()):
-                    second.append(deletes)
-            else:
+            if kind == "full" or not is_known:
                 second.append(mine)
+            elif draw(st.booleans()):
+                # Of what is known, some again: what hangs on a contract or track also without that.
+                second.append({extract: rows for extract, rows in mine.items() if draw(st.booleans())})
+            else:
+                ids = [row["contract_id"] for row in mine["contracten"]]
+                second.append({"contracten": [{"contract_id": id, "verwijderd": "true"} for id in ids]})
         for old, new in pairwise(numbers):
             if draw(st.booleans()):
                 first.append(replaced(old, new))
@@ -302,12 +303,16 @@ def stories(draw: st.DrawFn) -> tuple[Tables, Tables, str, list[str], int]:
     return combined(*first), combined(*second), kind, erased, draw(st.integers(0, len(erased) - 1))
 
 
-def _rows(name: str, number: str, draw: st.DrawFn) -> Tables:
-    """Rows of one number: some of those of a minimal registry, with identifiers of their own."""
-    tables: dict[str, Sequence[Row]] = {}
+def _rows(number: str, draw: st.DrawFn) -> Tables:
+    """Some of the rows of a minimal registry, for one number, which stands in their identifiers too.
+
+    What names a contract or track that is nowhere is nobody's, so there is none.
+    """
+    tables: dict[str, Sequence[Row]] = {"contracten": []}
     for extract, (row,) in minimal_registry().items():
-        if extract != "insz_wijzigingen" and draw(st.booleans()):
-            ids = {c: f"{v[0]}{name}" for c, v in row.items() if c.endswith("_id") and c != "insz"}
+        has_parent = extract not in PARENTS or tables.get(PARENTS[extract][0])
+        if extract != "insz_wijzigingen" and has_parent and draw(st.booleans()):
+            ids = {column: value[0] + number for column, value in row.items() if column.endswith("_id")}
             tables[extract] = [{**row, **ids, **({"insz": number} if "insz" in row else {})}]
     return tables
 
