@@ -10,6 +10,7 @@ import pytest
 
 from orchestration.night_lock import night_lock
 from orchestration.publication import MARTS
+from orchestration.records import Record, add
 from tests.night.nights import Folder, bytes_under
 from tests.retaking.conftest import Story
 
@@ -37,9 +38,8 @@ def test_what_differs_is_named_with_what_may_be_the_reason(story: Story, copied:
     marts = json.loads((copied.settings.published / first / "manifest.json").read_bytes())["marts"]
     marts[0]["content_sha256"] = "0" * 64
     edited(copied, first, marts=marts, code_version="0.0.9+0123456789ab", engines={"duckdb": "1.0.0"})
-    erasure = {"at": "2999-01-01T00:00:00+00:00", "n_persons": 2, "deliveries": ["b-late"]}
-    before = erasure | {"at": "2001-01-01T00:00:00+00:00", "n_persons": 40}
-    copied.settings.erasures.write_text("".join(json.dumps(line) + "\n" for line in (before, erasure)))
+    for at, n_persons in (("2001-01-01T00:00:00+00:00", 40), ("2999-01-01T00:00:00+00:00", 2)):
+        add(copied.settings, Record(at, "somebody", "erase", {"persons": n_persons, "deliveries": ["b-late"]}))
     ran = copied.kbi("reproduce", first)
     assert ran.exit_code == 4, ran.said
     said = dict(line.split("\t") for line in ran.stdout.splitlines())
