@@ -68,8 +68,8 @@ class PastSettings(Settings):
 
     @property
     def published(self) -> Path:
-        """Releases of earlier states. None of them is served."""
-        return super().published / "as-known"
+        """Releases of earlier states."""
+        return super().published / publication.AS_KNOWN
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,8 @@ MARTS: Mapping[str, tuple[str, ...]] = {
 }
 """Every mart that is published, with its grain: the columns that identify a row and by which its rows are ordered."""
 
+AS_KNOWN = "as-known"
+"""Folder, beside the releases, of those of earlier states of knowledge. None of them is served."""
 ENGINES = ("duckdb", "dbt-core", "dbt-duckdb", "dagster", "pandera", "polars", "pyarrow")
 _CODE = ("orchestration", "schemas", "dbt_project")
 _CODE_SUFFIXES = {".py", ".sql", ".yml", ".csv", ".md"}
@@ -211,20 +213,27 @@ def _identity(inputs: Inputs) -> str:
 
 def releases(settings: Settings) -> list[Release]:
     """Every release that is whole, in the order of their names."""
+    return _releases_in(settings.published)
+
+
+def _releases_in(directory: Path) -> list[Release]:
     return [
-        Release(path.parent)
-        for path in sorted(settings.published.glob("[!.]*/manifest.json"))
-        if not path.parent.is_symlink()
+        Release(path.parent) for path in sorted(directory.glob("[!.]*/manifest.json")) if not path.parent.is_symlink()
     ]
 
 
-def named(settings: Settings, release_id: str) -> Release:
+def named(settings: Settings, release_id: str, *, as_known: bool = False) -> Release:
     """The release of this name.
+
+    Args:
+        as_known: those of earlier states of knowledge count too. One that has the name of a release that was
+            published is of the same deliveries and code.
 
     Raises:
         UnknownRelease: there is none; the message lists those there are.
     """
-    known = {release.release_id: release for release in releases(settings)}
+    found = [*(_releases_in(settings.published / AS_KNOWN) if as_known else ()), *releases(settings)]
+    known = {release.release_id: release for release in found}
     if release_id not in known:
         there_are = f"There are: {', '.join(known)}." if known else "Nothing was published yet."
         raise UnknownRelease(f"There is no release {release_id!r}. {there_are}")

@@ -45,13 +45,15 @@ class Reproduction:
 def reproduce(settings: Settings, release_id: str, report: Report) -> Reproduction:
     """Make a release again from the archived bytes of its deliveries. The caller holds the night's lock.
 
+    Those of earlier states of knowledge too: they are of the deliveries dated up to then.
+
     Raises:
         UnknownRelease: there is no such release.
         RetakingFailed: bytes are missing, or do not give a warehouse that passes its checks.
         SettingsError: the key is not the one of then.
         DbtFailed, PublicationError: it cannot be built or written.
     """
-    release = publication.named(settings, release_id)
+    release = publication.named(settings, release_id, as_known=True)
     erasures = _erasures_since(settings, release)
     erased_from = {delivery_id for erasure in erasures for delivery_id in erasure.details["deliveries"]}
     entries = _entries(settings, release, erased_from)
