@@ -47,7 +47,8 @@ class Step:
     """One day: a delivery, and what happens to it.
 
     ``fault``: ``broken`` (its bytes are damaged, and repaired a night later), ``lost`` (never repaired), ``killed``
-    (the night dies at the n-th step that changes something on disk), ``late`` (extracted before the one before).
+    (the night dies at the n-th step that changes something on disk), ``late`` (extracted before the one before),
+    ``again`` (the delivery before comes once more, with the same bytes).
     """
 
     kind: str
@@ -56,7 +57,7 @@ class Step:
     at: int = 0
 
 
-_faults = st.sampled_from(["", "", "", "broken", "lost", "killed", "killed", "late"])
+_faults = st.sampled_from(["", "", "", "broken", "lost", "killed", "killed", "late", "again"])
 _step = st.one_of(
     st.builds(Step, st.just("full"), FULL, _faults, st.integers(0, 40)),
     st.builds(Step, st.just("delta"), DELTA, _faults, st.integers(0, 40)),
@@ -121,8 +122,14 @@ class Machine:
         day = FIRST_DAY + timedelta(days=10 * n - (15 if step.fault == "late" else 0))
         delivery_id = f"d{n:02d}"
         directory = write_delivery(
-            self.settings.landing, delivery_id, f"{day}T20:00:00+01:00", step.tables, kind=step.kind
+            self.settings.landing, delivery_id, f"{day}T20:00:00+01:00", self.tables(n, step), kind=step.kind
         )
+        if step.fault == "again":
+            # Other files, so that only their bytes tell that nothing is new.
+            before = self.settings.landing / f"d{n - 1:02d}"
+            shutil.copytree(before, self.directory / "again")
+            shutil.rmtree(before)
+            (self.directory / "again").rename(before)
         if step.fault in ("broken", "lost"):
             file = next(iter(directory.glob("*.csv")), directory / "manifest.json")
             good = file.read_bytes()
@@ -144,6 +151,10 @@ class Machine:
         if step.fault == "killed":
             self.die(step.at)
         self.night()
+
+    def tables(self, n: int, step: Step) -> Tables:
+        """What the delivery of a day holds."""
+        return step.tables
 
     def die(self, at: int) -> None:
         """A night that is killed, perhaps: at the ``at``-th step that changes something on disk."""
@@ -188,8 +199,12 @@ class Machine:
         if taken:
             states = {extract: self.state(taken, extract) for extract in COLUMNS}
             for extract in KEYS:
-                assert keys_of(states[extract], extract) == model_keys(self.registry, extract)
+                assert self.keys_of(states[extract], extract) == model_keys(self.registry, extract)
             self.states.setdefault(taken[-1], _contents(states))
+
+    def keys_of(self, state: pl.DataFrame, extract: str) -> list[tuple[str, ...]]:
+        """Keys of the rows that the model knows of."""
+        return keys_of(state, extract)
 
     def state(self, taken: list[str], extract: str) -> pl.DataFrame:
         directories = [self.settings.validated / delivery_id for delivery_id in taken]
