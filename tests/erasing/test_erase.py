@@ -14,7 +14,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
+from orchestration.cli import main
 from orchestration.ledger import Ledger
 from orchestration.pseudonyms import load_key
 from tests.deliveries import insz, write_delivery
@@ -227,7 +229,7 @@ def test_somebody_nobody_heard_of(copied: Folder) -> None:
 
 def test_wrong_usage(copied: Folder) -> None:
     for said in ("", "12345678901", f"{LATE} {PERSON}", "niemand"):
-        ran = kbi(copied, "erase", said=said)
-        assert ran.exit_code == 2 and (not said or said not in ran.said)
-    ran = kbi(copied, "erase", "--reason", f"for {PERSON}", said=PERSON)
+        ran = CliRunner().invoke(main, ["erase"], input=said, env=copied.environment)
+        assert ran.exit_code == 2 and (not said or said not in ran.output)
+    ran = CliRunner().invoke(main, ["erase", "--reason", f"for {PERSON}"], input=PERSON, env=copied.environment)
     assert ran.exit_code == 2
