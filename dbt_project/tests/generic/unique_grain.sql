@@ -1,6 +1,6 @@
-{# What: the columns identify a row. When: always. To resolve: a join upstream multiplied rows. Rows are grouped by a hash
-   first, and by their columns only where a hash comes twice: grouping millions by many columns costs several times as
-   much. #}
+{# What: the columns identify a row. When: always. To resolve: a join upstream multiplied rows. Rows are grouped by a
+   hash first, and by their columns only where a hash comes twice: grouping millions by many columns costs several
+   times as much. #}
 {% test unique_grain(model, columns) %}
 with hashed as (
 
