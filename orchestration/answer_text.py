@@ -34,7 +34,7 @@ _CELLS = {
     "n_certified_passed": "geslaagd en met attest (vraag 4)",
     "n_uncertified_passed": "geslaagd, attest nog niet uitgereikt",
     "n_uncertified_failed": "niet geslaagd en zonder attest (vraag 5)",
-    "n_certified_failed": "niet geslaagd en toch met attest (na te kijken in het register)",
+    "n_certified_failed": "niet geslaagd en toch met attest (na te kijken)",
 }
 _REASONS = {
     "failed": "niet geslaagd",

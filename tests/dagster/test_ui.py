@@ -28,6 +28,7 @@ from tests.deliveries import minimal_registry, write_delivery
 from tests.night.nights import Folder
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.browser,
     pytest.mark.skipif(EXECUTABLE is None, reason="there is no Chromium on this machine"),
 ]
@@ -183,7 +184,6 @@ def test_every_delivery_is_a_partition(ui: Ui) -> None:
     ui.shoot("partitions")
 
 
-@pytest.mark.slow
 def test_while_another_night_runs_the_run_fails_and_says_so(ui: Ui) -> None:
     released = ui.folder.releases()
     with locked_elsewhere(ui.folder):

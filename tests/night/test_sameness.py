@@ -57,6 +57,7 @@ def test_tables_as_parquet_give_the_same_marts_and_state(undisturbed: Folder, tm
     assert rows_under(folder.settings.validated) == rows_under(undisturbed.settings.validated)
 
 
+@pytest.mark.slow
 def test_another_form_and_another_key_give_the_same_marts(
     undisturbed: Folder, tmp_path: Path, simulated: list[Path]
 ) -> None:
@@ -115,6 +116,7 @@ def _by_key(path: Path, key: list[str]) -> dict[tuple[str, ...], list[dict[str, 
     return rows
 
 
+@pytest.mark.slow
 def test_what_changed_alone_gives_the_same_marts_late_numbers_and_all(
     undisturbed: Folder, tmp_path: Path, simulated: list[Path], key_file: Path
 ) -> None:
