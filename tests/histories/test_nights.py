@@ -153,14 +153,14 @@ class Nights(Machine):
             if not moment % 2:
                 time.sleep(self._seconds * moment / 40)
                 process.kill()
-            _, said = process.communicate(timeout=300)
+            _, said = process.communicate(timeout=3000)
             assert process.returncode in (-9, 0, 3), said
             self._seen.append(self._told())
 
     def night(self) -> None:
         started = time.monotonic()
         process = self.start()
-        told, said = process.communicate(timeout=300)
+        told, said = process.communicate(timeout=3000)
         self._seconds = time.monotonic() - started
         assert process.returncode in (0, 3), said
         self.n_patched += "made anew for" in said
