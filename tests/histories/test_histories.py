@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -57,17 +57,15 @@ class Step:
     at: int = 0
 
 
-_faults = st.sampled_from(["", "", "", "broken", "lost", "killed", "killed", "late", "again"])
-_step = st.one_of(
-    st.builds(Step, st.just("full"), FULL, _faults, st.integers(0, 40)),
-    st.builds(Step, st.just("delta"), DELTA, _faults, st.integers(0, 40)),
-    st.builds(Step, st.just("delta"), DELTA, _faults, st.integers(0, 40)),
-)
+FAULTS = ("", "", "", "broken", "lost", "killed", "killed", "late", "again")
 
 
-def sequences(least: int, most: int) -> st.SearchStrategy[list[Step]]:
+def sequences(least: int, most: int, faults: Sequence[str] = FAULTS) -> st.SearchStrategy[list[Step]]:
     """A full delivery and so many others after it."""
-    rest = st.lists(_step, min_size=least, max_size=most)
+    fault, at = st.sampled_from(faults), st.integers(0, 40)
+    delta = st.builds(Step, st.just("delta"), DELTA, fault, at)
+    step = st.one_of(st.builds(Step, st.just("full"), FULL, fault, at), delta, delta)
+    rest = st.lists(step, min_size=least, max_size=most)
     return st.builds(lambda first, rest: [Step("full", first), *rest], FULL, rest)
 
 

@@ -30,7 +30,7 @@ from orchestration.publication import content_sha256
 from orchestration.settings import PROJECT_ROOT
 from orchestration.status import status
 from tests.deliveries import COLUMNS, insz
-from tests.histories.test_histories import FIRST_DAY, Machine, Step, Tables, keys_of, sequences
+from tests.histories.test_histories import FAULTS, FIRST_DAY, Machine, Step, Tables, keys_of, sequences
 from tests.night.nights import Folder
 from tests.patching.test_patching import history
 from tests.reference.registries import Rows, packed
@@ -211,7 +211,9 @@ class Nights(Machine):
 @pytest.mark.slow
 @pytest.mark.timeout(14400)
 @settings(max_examples=30, phases=[Phase.explicit, Phase.reuse, Phase.generate], **QUIET)
-@given(steps=sequences(1, 4), share=st.sampled_from([0.1, 1]), seed=st.integers(0, 10_000))
+@given(
+    steps=sequences(1, 4, ("killed", *FAULTS, "killed")), share=st.sampled_from([0.1, 1]), seed=st.integers(0, 10_000)
+)
 def test_thirty_sequences_of_nights(
     tmp_path_factory: pytest.TempPathFactory, steps: list[Step], share: float, seed: int
 ) -> None:
