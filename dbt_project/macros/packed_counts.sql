@@ -1,19 +1,20 @@
-{# Up to three counts in one whole number, 20 binary digits each: three sums for the price of one, where sums over many
-   rows are what costs. Every count must stay between 0 and a million; its changes may be negative. #}
+{# Up to three counts in one whole number, 17 binary digits each: three sums for the price of one, where sums over many
+   rows are what costs. A double holds its 51 digits exactly and is added faster than an integer, which both engines
+   widen. Every count must stay between 0 and 131,071; its changes may be negative. #}
 
 {# The sum of changes, each counted under its signal. #}
 {% macro packed_counts(signals, change='change', signal='signal') -%}
     sum(
-            {{ change }} * case {{ signal }}
+            cast({{ change }} * case {{ signal }}
                 {%- for name in signals %}
-                when '{{ name }}' then {{ 2 ** (20 * loop.index0) }}
+                when '{{ name }}' then {{ 2 ** (17 * loop.index0) }}
                 {%- endfor %}
                 else 0
-            end
+            end as double)
         )
 {%- endmacro %}
 
-{# Whether the count of the signal at a position (from 1) is above 0. #}
+{# Whether the count of the signal at a position (from 1) is above 0; the counts as a whole number. #}
 {% macro is_counted(counts, position) -%}
-    ({{ counts }} & {{ (2 ** 20 - 1) * 2 ** (20 * (position - 1)) }}) <> 0
+    ({{ counts }} & {{ (2 ** 17 - 1) * 2 ** (17 * (position - 1)) }}) <> 0
 {%- endmacro %}

@@ -157,8 +157,8 @@ _MISTAKES = {
         ("R7", "intervals not maximal", "where outcome_before is null or", "where true or"),
     ],
     "macros/packed_counts.sql": [
-        ("R7", "counts in each other's digits", "{{ 2 ** (20 * loop.index0) }}", "{{ 2 ** loop.index0 }}"),
-        ("R7", "a digit of the next count", "(2 ** 20 - 1)", "(2 ** 21 - 1)"),
+        ("R7", "counts in each other's digits", "{{ 2 ** (17 * loop.index0) }}", "{{ 2 ** loop.index0 }}"),
+        ("R7", "a digit of the next count", "(2 ** 17 - 1)", "(2 ** 18 - 1)"),
     ],
     "models/intermediate/int_evidence.sql": [
         (

@@ -24,21 +24,21 @@ spans as (
 
 milestone_days as (
 
-    select trajectory_component_no, signed_on, first_attempt_on as day from milestones
+    select trajectory_component_no, signed_on, settled_on, first_attempt_on as day from milestones
     union all
-    select trajectory_component_no, signed_on, passed_on from milestones
+    select trajectory_component_no, signed_on, settled_on, passed_on from milestones
     union all
-    select trajectory_component_no, signed_on, first_progress_on from milestones
+    select trajectory_component_no, signed_on, settled_on, first_progress_on from milestones
     union all
-    select trajectory_component_no, signed_on, exempt_on from milestones
+    select trajectory_component_no, signed_on, settled_on, exempt_on from milestones
     union all
-    select trajectory_component_no, signed_on, first_begun_on from milestones
+    select trajectory_component_no, signed_on, settled_on, first_begun_on from milestones
     union all
-    select trajectory_component_no, signed_on, first_enrolled_on from milestones
+    select trajectory_component_no, signed_on, settled_on, first_enrolled_on from milestones
     union all
-    select trajectory_component_no, signed_on, track_closed_on from milestones
+    select trajectory_component_no, signed_on, settled_on, track_closed_on from milestones
     union all
-    select trajectory_component_no, signed_on, track_suspended_on from milestones
+    select trajectory_component_no, signed_on, settled_on, track_suspended_on from milestones
 
 ),
 
@@ -56,7 +56,10 @@ changes as (
     select days.trajectory_component_no, 'milestone' as signal, days.day, 0 as change
     from milestone_days as days
     cross join knowledge
-    where days.day > days.signed_on and days.day <= knowledge.known_on
+    where
+        days.day > days.signed_on
+        and days.day <= knowledge.known_on
+        and (days.settled_on is null or days.day <= days.settled_on)
 
 ),
 

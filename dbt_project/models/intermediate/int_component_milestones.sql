@@ -67,6 +67,8 @@ select
     prior_passes.prior_pass_on,
     evidence.first_attempt_on,
     evidence.passed_on,
+    -- From this day on only what R5 says can still move the outcome.
+    case when prior_passes.prior_pass_on is not null then base.signed_on else evidence.passed_on end as settled_on,
     evidence.first_progress_on,
     evidence.exempt_on,
     components.first_begun_on,

@@ -1,7 +1,8 @@
 {{ config(materialized='view') }}
 
 -- R5-R7: per trajectory x component the conditions that come and go, each as spans [from_on, until_on) of days on
--- which it holds; until_on is empty where it never ends. What holds on D is the spans that cover D.
+-- which it holds; until_on is empty where it never ends. What holds on D is the spans that cover D. Once an outcome is
+-- settled only what R5 says can still move it: nothing else begins or ends after that, so that fewer days are judged.
 with milestones as (
 
     select * from {{ ref('int_component_milestones') }}
@@ -199,18 +200,18 @@ select
     milestones.trajectory_component_no,
     spans.signal,
     greatest(spans.from_on, milestones.signed_on) as from_on,
-    spans.until_on
+    case
+        when milestones.settled_on is null or spans.signal in ('put_in', 'taken_out') then spans.until_on
+        when spans.until_on <= milestones.settled_on then spans.until_on
+    end as until_on
 from spans
 inner join milestones on spans.contract_no = milestones.contract_no and spans.component = milestones.component
 cross join {{ source('registry', 'knowledge') }} as knowledge
 where
     spans.from_on <= knowledge.known_on
     and (spans.until_on is null or spans.until_on > greatest(spans.from_on, milestones.signed_on))
-    -- Once passed, or passed before, only what R5 says can still move the outcome.
     and (
         spans.signal in ('put_in', 'taken_out')
-        or (
-            milestones.prior_pass_on is null
-            and (milestones.passed_on is null or milestones.passed_on > greatest(spans.from_on, milestones.signed_on))
-        )
+        or milestones.settled_on is null
+        or milestones.settled_on > greatest(spans.from_on, milestones.signed_on)
     )
