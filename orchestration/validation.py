@@ -369,7 +369,19 @@ class _RowFile:
     def __init__(self, path: Path, extract: Extract) -> None:
         empty = pl.DataFrame(schema=schemas.validated_schema(extract))
         self._schema: pa.Schema = empty.to_arrow(compat_level=pl.CompatLevel.oldest()).schema
-        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd", compression_level=1)
+        # A dictionary of what hardly repeats costs time and space.
+        identifiers = {
+            schemas.PSEUDONYM_COLUMNS.get(column.name, column.name)
+            for column in extract.columns
+            if column.kind in ("id", "insz")
+        }
+        self._writer = pq.ParquetWriter(
+            path,
+            self._schema,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=[name for name in self._schema.names if name not in identifiers],
+        )
 
     def add(self, rows: pl.DataFrame) -> None:
         if rows.height:

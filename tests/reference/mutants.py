@@ -115,6 +115,8 @@ _MISTAKES = {
         ("R5", "lesser addendum_id is later", "flags.addendum_id )", "flags.addendum_id desc )"),
         ("R5", "empty addendum speaks", "where coalesce(addenda.has_mo, false) or", "where true or"),
         ("R7", "re-sit from the day of the fail", ">= enrolments.enrolled_on", "> enrolments.enrolled_on"),
+        ("R7", "a no-show ends a re-sit", "and attempts.attempt_no is not null", ""),
+        ("R7", "addenda ended by a prior pass", "or spans.signal in ('put_in', 'taken_out') then", "then"),
         ("R7", "outside by code only", "or coalesce(spells.target_group_type = 'GEEN', false)", ""),
         ("R7", "suspension without last day", "suspensions.suspended_to + 1", "suspensions.suspended_to"),
         ("R7", "course without last day", "least(left_on, cast(ended_on + 1", "least(left_on, cast(ended_on"),
@@ -190,7 +192,7 @@ _MISTAKES = {
         ("R6", "pass on the signature is prior", "passes.dated_on < contracts", "passes.dated_on <= contracts"),
         ("R6", "attendance is no prior pass", "courses.over_on < contracts.signed_on", "false"),
     ],
-    "models/intermediate/int_attempts.sql": [
+    "models/intermediate/int_evaluations.sql": [
         ("R6", "ties by greatest id", "source_rank, source_id)", "source_rank, source_id desc)"),
     ],
     "models/intermediate/int_components.sql": [

@@ -22,7 +22,7 @@ evidence as (
         min(dated_on) filter (where kind = 'pass') as passed_on,
         min(dated_on) filter (where kind = 'progress') as first_progress_on,
         min(dated_on) filter (where kind = 'exemption') as exempt_on
-    from {{ ref('int_evidence') }}
+    from {{ ref('int_evaluations') }}
     group by contract_no, component
 
 ),

@@ -51,7 +51,7 @@ kept_up as (
 failed_before as (
 
     select contract_no, component, min(dated_on) as first_failed_on
-    from {{ ref('int_attempts') }}
+    from {{ ref('int_evaluations') }}
     where kind = 'fail'
     group by contract_no, component
 
@@ -72,10 +72,11 @@ running_after_attempts as (
             enrolments.contract_no = failed_before.contract_no
             and enrolments.component = failed_before.component
             and enrolments.enrolled_on > failed_before.first_failed_on
-    left join {{ ref('int_attempts') }} as attempts
+    left join {{ ref('int_evaluations') }} as attempts
         on
             enrolments.contract_no = attempts.contract_no
             and enrolments.component = attempts.component
+            and attempts.attempt_no is not null
             and attempts.dated_on >= enrolments.enrolled_on
     group by
         enrolments.participation_id, enrolments.contract_no, enrolments.component, enrolments.enrolled_on,
@@ -86,7 +87,7 @@ running_after_attempts as (
 last_attempt_failed as (
 
     select contract_no, component, 'last_attempt_failed' as signal, dated_on as from_on, next_dated_on as until_on
-    from {{ ref('int_attempts') }}
+    from {{ ref('int_evaluations') }}
     where kind = 'fail'
 
 ),

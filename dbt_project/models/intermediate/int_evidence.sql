@@ -1,3 +1,5 @@
+{{ config(materialized='view') }}
+
 -- R6: every dated piece of evidence of a trajectory, judged by its contract's regime and target level.
 -- For social orientation there are no levels: level_rank is empty and any decision or test counts in full.
 with contracts as (
