@@ -96,15 +96,15 @@ def test_wrong_usage(folder: Folder, monkeypatch: pytest.MonkeyPatch, arguments:
 
 
 def test_deliveries_are_simulated_up_to_today(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    from orchestration import cli
+    from orchestration.cli import preparing
 
-    class Clock(cli.datetime):
+    class Clock(preparing.datetime):
         @classmethod
         def now(cls, zone=None):
             assert zone is BRUSSELS
             return cls(2016, 9, 8, 0, 30, tzinfo=zone)
 
-    monkeypatch.setattr(cli, "datetime", Clock)
+    monkeypatch.setattr(preparing, "datetime", Clock)
     tomorrow = Clock.now(BRUSSELS).date() + timedelta(days=1)
     ran = folder.kbi(*SIMULATE, "--out", str(folder.landing), "--until", str(tomorrow))
     assert (ran.exit_code, ran.stdout, list(folder.landing.iterdir())) == (2, "", [])

@@ -257,3 +257,4 @@ def test_wrong_usage(copied: Folder) -> None:
         assert ran.exit_code == 2 and (not said or said not in ran.output)
     ran = CliRunner().invoke(main, ["erase", "--reason", f"for {PERSON}"], input=PERSON, env=copied.environment)
     assert ran.exit_code == 2
+    assert CliRunner().invoke(main, ["erase"], input=b"\xff\xfe", env=copied.environment).exit_code == 2
