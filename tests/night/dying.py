@@ -3,8 +3,8 @@
     python -m tests.night.dying "replace ledger/2017-05-31" STEPS_FILE night
 
 Here: noting each such step under ``KBI_DATA`` in STEPS_FILE (Dagster's and dbt's own files do not count), and SIGKILL,
-which nothing can catch, before the first that begins as said, or before the n-th (``#7``: the seventh). Not here: what
-must hold afterwards.
+which nothing can catch, before the first that begins as said, or is just that (``rmtree work/intake$``), or before the
+n-th (``#7``: the seventh). Not here: what must hold afterwards.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main(last: str, steps: Path, arguments: list[str]) -> None:
             path = Path(args[place]).absolute()
             if path.is_relative_to(data) and not path.is_relative_to(data / "dagster"):
                 step = f"{act} {path.relative_to(data)}"
-                if last in (f"#{next(number)}", step[: len(last)]):
+                if last in (f"#{next(number)}", step[: len(last)], f"{step}$"):
                     os.kill(os.getpid(), signal.SIGKILL)
                 with steps.open("a") as file:
                     file.write(step + "\n")

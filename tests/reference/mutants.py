@@ -116,7 +116,6 @@ _MISTAKES = {
         ("R5", "empty addendum speaks", "where coalesce(addenda.has_mo, false) or", "where true or"),
         ("R7", "re-sit from the day of the fail", ">= enrolments.enrolled_on", "> enrolments.enrolled_on"),
         ("R7", "a no-show ends a re-sit", "and attempts.attempt_no is not null", ""),
-        ("R7", "addenda ended by a prior pass", "or spans.signal in ('put_in', 'taken_out') then", "then"),
         ("R7", "outside by code only", "or coalesce(spells.target_group_type = 'GEEN', false)", ""),
         ("R7", "suspension without last day", "suspensions.suspended_to + 1", "suspensions.suspended_to"),
         ("R7", "course without last day", "least(left_on, cast(ended_on + 1", "least(left_on, cast(ended_on"),
