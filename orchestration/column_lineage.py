@@ -57,7 +57,8 @@ def _of_model(
     node: Mapping[str, Any], schema: MappingSchema, ids: Mapping[str, str]
 ) -> dict[str, list[tuple[str, str]]]:
     query = parse_one(node["compiled_code"], dialect=DIALECT)
-    roots = lineage(None, query, schema=schema, dialect=DIALECT)
+    # Only the leaves count here: copies of every query above them, trimmed to a column, are most of what this costs.
+    roots = lineage(None, query, schema=schema, dialect=DIALECT, trim_selects=False, copy=False)
     made_from: dict[str, list[tuple[str, str]]] = {}
     for column in node["columns"]:
         origins = set()
