@@ -124,8 +124,8 @@ _MISTAKES = {
         ("R7", "changes after the last delivery", "spans.from_on <= knowledge.known_on", "true"),
     ],
     "models/facts/fct_trajectory_component_status.sql": [
-        ("R5", "a component is no trace", "or coalesce(milestones.first_begun_on <= states.day, false) as", "as"),
-        ("R5", "an attempt is no trace", "coalesce(milestones.first_attempt_on <= states.day, false) or", ""),
+        ("R5", "a component is no trace", "was_attempted or was_begun as", "was_attempted as"),
+        ("R5", "an attempt is no trace", "was_attempted or was_begun as", "was_begun as"),
         ("R7", "passed before prior level", "when has_prior_pass then", "when has_prior_pass and not has_passed then"),
         ("R7", "exempt before passed", "when has_passed then", "when has_passed and not is_exempt then"),
         ("R7", "undetermined before exempt", "when is_exempt then", "when is_exempt and has_trace then"),
@@ -147,19 +147,17 @@ _MISTAKES = {
             "when is_closed and has_other_participation",
             "when has_other_participation",
         ),
-        (
-            "R7",
-            "closed in spite of progress",
-            "and not coalesce(milestones.first_progress_on <= states.day, false)",
-            "",
-        ),
-        ("R7", "closed with an open component", "and not states.has_open_component", ""),
+        ("R7", "closed in spite of progress", "and not was_progressed", ""),
+        ("R7", "closed with an open component", "and not has_open_component", ""),
+        ("R5", "true in the addendum only", "when was_in_contract then true", ""),
+        ("R5", "false is empty", "when was_not_in_contract then false", ""),
+        ("R7", "tracks are never suspended", "is_suspended or was_track_suspended", "is_suspended"),
         ("R7", "awaiting before in progress", "when is_running then", "when is_running and not has_enrolled then"),
         ("R7", "intervals not maximal", "where outcome_before is null or", "where true or"),
     ],
     "macros/packed_counts.sql": [
-        ("R7", "counts in each other's digits", "{{ 2 ** (17 * loop.index0) }}", "{{ 2 ** loop.index0 }}"),
-        ("R7", "a digit of the next count", "(2 ** 17 - 1)", "(2 ** 18 - 1)"),
+        ("R7", "counts in each other's digits", "{{ 2 ** (digits * loop.index0) }}", "{{ 2 ** loop.index0 }}"),
+        ("R7", "a digit of the next count", "(2 ** digits - 1)", "(2 ** (digits + 1) - 1)"),
     ],
     "models/intermediate/int_evidence.sql": [
         (

@@ -68,7 +68,10 @@ select
     evidence.first_attempt_on,
     evidence.passed_on,
     -- From this day on only what R5 says can still move the outcome.
-    case when prior_passes.prior_pass_on is not null then base.signed_on else evidence.passed_on end as settled_on,
+    case
+        when prior_passes.prior_pass_on is not null then base.signed_on
+        when evidence.passed_on is not null then greatest(evidence.passed_on, base.signed_on)
+    end as settled_on,
     evidence.first_progress_on,
     evidence.exempt_on,
     components.first_begun_on,

@@ -210,6 +210,7 @@ inner join milestones on spans.contract_no = milestones.contract_no and spans.co
 cross join {{ source('registry', 'knowledge') }} as knowledge
 where
     spans.from_on <= knowledge.known_on
+    and milestones.signed_on <= knowledge.known_on
     and (spans.until_on is null or spans.until_on > greatest(spans.from_on, milestones.signed_on))
     and (
         spans.signal in ('put_in', 'taken_out')
