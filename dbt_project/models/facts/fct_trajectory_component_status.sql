@@ -217,12 +217,11 @@ intervals as (
 
 select
     contracts.contract_id,
-    case intervals.trajectory_component_no % 2 when 0 then 'mo' else 'nt2' end as component,
+    {{ component_of('intervals.trajectory_component_no') }} as component,
     intervals.outcome,
     intervals.valid_from,
     intervals.valid_to,
     contracts.contract_no
 from intervals
--- A trajectory x component is numbered by its contract, doubled.
 inner join {{ ref('int_contracts') }} as contracts
-    on intervals.trajectory_component_no - intervals.trajectory_component_no % 2 = contracts.contract_no * 2
+    on {{ doubled_contract_no_of('intervals.trajectory_component_no') }} = contracts.contract_no * 2

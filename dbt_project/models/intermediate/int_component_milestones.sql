@@ -58,8 +58,7 @@ tracks as (
 )
 
 select
-    -- One narrow number for the pair: the intervals sort and join on it.
-    base.contract_no * 2 + case base.component when 'mo' then 0 else 1 end as trajectory_component_no,
+    {{ trajectory_component_no('base.contract_no', 'base.component') }} as trajectory_component_no,
     base.contract_no,
     base.component,
     base.signed_on,

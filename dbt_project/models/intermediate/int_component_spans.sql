@@ -206,7 +206,8 @@ select
         when spans.until_on <= milestones.settled_on then spans.until_on
     end as until_on
 from spans
-inner join milestones on spans.contract_no = milestones.contract_no and spans.component = milestones.component
+inner join milestones
+    on {{ trajectory_component_no('spans.contract_no', 'spans.component') }} = milestones.trajectory_component_no
 cross join {{ source('registry', 'knowledge') }} as knowledge
 where
     spans.from_on <= knowledge.known_on
