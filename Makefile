@@ -55,7 +55,7 @@ CONTRACTS ?= 400000
 bench: setup ## the night against one plain DuckDB script, CONTRACTS=400000
 	$(BIN)/python -m tests.bench.night_against_plain_sql --contracts $(CONTRACTS)
 
-bench-delta: setup ## a night with a delta of 1 % against the first load, CONTRACTS=400000 (4000000: KBI_MEMORY_LIMIT=2GB)
+bench-delta: setup ## a night with a delta of 1 % against the first load, CONTRACTS=400000 (4000000: KBI_MEMORY_LIMIT=3GB)
 	$(BIN)/python -m tests.bench.delta_night --contracts $(CONTRACTS)
 
 clean: ## remove the environment and what was built, not the data

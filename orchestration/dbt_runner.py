@@ -70,8 +70,12 @@ class NodeResult:
         return self.status in ("fail", "error")
 
     def __str__(self) -> str:
-        is_test = self.resource_type == "test" and self.status == "fail"
-        return f"{self.name}: " + (f"{self.failures:,} violations" if is_test else str(self.message))
+        if self.resource_type == "test" and self.status == "fail":
+            return f"{self.name}: {self.failures:,} violations"
+        if "Out of Memory" in (self.message or ""):
+            # What DuckDB goes on to advise are settings that nobody has at hand here.
+            return f"{self.name}: memory ran out. Give DuckDB more of it (KBI_MEMORY_LIMIT)."
+        return f"{self.name}: {self.message}"
 
 
 def compiled_project(settings: Settings) -> Project:

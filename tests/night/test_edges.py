@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.intake import take_waiting
 from tests.deliveries import minimal_registry, write_delivery
 from tests.night.nights import Folder, Ran
 
@@ -166,3 +167,15 @@ def test_what_went_wrong_may_quote_rows_and_is_kept_where_rows_are(
     others = [path for path in folder.data.rglob("*") if path.is_file() and path != kept]
     assert not [path for path in others if b"Wollebrandt" in path.read_bytes()]
     assert len(folder.ledger()) == taken and folder.releases() == []
+
+
+@pytest.mark.slow
+def test_a_build_that_runs_out_of_memory_names_the_setting(folder: Folder) -> None:
+    write_delivery(folder.landing, "d", "2016-09-08T23:00:00+02:00", minimal_registry(1))
+    assert [outcome.result for outcome in take_waiting(folder.settings)] == ["taken"]
+    folder.variables["KBI_MEMORY_LIMIT"] = "6MB"
+    ran = folder.night()
+    assert (ran.exit_code, folder.releases()) == (1, [])
+    assert "memory ran out. Give DuckDB more of it (KBI_MEMORY_LIMIT)" in ran.stderr and "SET " not in ran.stderr
+    del folder.variables["KBI_MEMORY_LIMIT"]
+    assert folder.night().exit_code == 0 and len(folder.releases()) == 1
