@@ -139,7 +139,7 @@ def _erase(
             except Refusal as refusal:
                 raise RetakingFailed(f"{directory} cannot be read. {refusal.code}: {refusal.detail}") from None
             tombstones = tombstones.with_more(left_out.identifiers)
-            if left_out.rows:
+            if left_out.archived:
                 affected[path] = entry and _redacted(entry, left_out)
                 numbers.update(left_out.numbers)
             else:

@@ -22,7 +22,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
+
+from schemas import EXTRACTS, validated_schema
 
 ROW_NUMBER = "row_number"
 """Place of a version in its file, from 0."""
@@ -57,6 +60,15 @@ def changes_of(directory: Path, extract: str) -> Changes:
     """Count them, without reading a row."""
     files = versions_file(directory, extract), ended_file(directory, extract)
     return Changes(*(pq.read_metadata(path).num_rows if path.exists() else 0 for path in files))
+
+
+def has_todays_shape(directory: Path) -> bool:
+    """Whether the files of a delivery can be read and have the columns that ``schemas`` gives rows now."""
+    there = [(path, extract) for name, extract in EXTRACTS.items() if (path := versions_file(directory, name)).exists()]
+    try:
+        return all(pq.read_schema(path).names == list(validated_schema(extract)) for path, extract in there)
+    except pa.ArrowInvalid:
+        return False
 
 
 def state_query(directories: Sequence[Path], extract: str) -> str:

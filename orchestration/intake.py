@@ -20,7 +20,7 @@ from typing import Literal
 from orchestration import exchange, records
 from orchestration.deliveries import delivery_directories
 from orchestration.dossiers import flatten
-from orchestration.history import state_query
+from orchestration.history import has_todays_shape, state_query
 from orchestration.landing import archive, fingerprint, signature
 from orchestration.ledger import DELIVERY_CHANGED, WITHDRAWN, Entry, Ledger
 from orchestration.manifest import Manifest, Refusal, about, glimpse, read_manifest
@@ -224,8 +224,8 @@ class _Intake:
         bytes_taken = archive(self._directory, manifest, aside / "landing")
         rows, unexpected = self._read(manifest, aside, key)
         known = [self._settings.validated / entry.delivery_id for entry in taken]
-        left_out = self._leave_out(manifest, aside, rows, key, known)
-        if left_out and left_out.rows:
+        left_out = self._leave_out(manifest, aside, rows, unexpected, key, known)
+        if left_out and left_out.archived:
             manifest = left_out.manifest
             exchange.remove(aside / "text")
             rows, _ = self._read(manifest, aside, key)
@@ -250,23 +250,33 @@ class _Intake:
         exchange.remove(aside)
         aside.mkdir(mode=0o700)
         archive(self._directory, self._manifest, aside / "landing")
-        rows, _ = self._read(self._manifest, aside, key)
-        left_out = leave_out(aside / "landing", self._manifest, rows, key, tombstones, self._settings.memory_limit)
+        rows, unexpected = self._read(self._manifest, aside, key)
+        memory_limit = self._settings.memory_limit
+        left_out = leave_out(aside / "landing", self._manifest, rows, unexpected, key, tombstones, memory_limit)
         (aside / "landing").rename(target)
         exchange.remove(aside)
         return left_out
 
     def _leave_out(
-        self, manifest: Manifest, aside: Path, rows: DeliveredRows, key: Key, known: Sequence[Path]
+        self,
+        manifest: Manifest,
+        aside: Path,
+        rows: DeliveredRows,
+        unexpected: Collection[str],
+        key: Key,
+        known: Sequence[Path],
     ) -> LeftOut | None:
         """What is left without erased persons, in the archive made aside too; None where nobody was ever erased."""
         tombstones = Tombstones.read(self._settings.tombstones)
         if not len(tombstones):
             return None
         changes = state_query(known, "insz_wijzigingen") if known else NO_CHANGES
-        left_out = leave_out(aside / "landing", manifest, rows, key, tombstones, self._settings.memory_limit, changes)
+        memory_limit = self._settings.memory_limit
+        left_out = leave_out(aside / "landing", manifest, rows, unexpected, key, tombstones, memory_limit, changes)
         for extract, n in left_out.rows.items():
             self._report(f"{extract}: {n:,} left out, of persons who were erased")
+        for extract, n in left_out.texts.items():
+            self._report(f"{extract}: {n:,} texts about others had numbers of persons who were erased")
         if left_out.joined.height:
             self._report(
                 f"{left_out.joined.height:,} more numbers are of persons who were erased. If anything was taken under "
@@ -403,13 +413,20 @@ def _make_zones(settings: Settings) -> None:
 
 
 def _see_that_nothing_is_lost(settings: Settings) -> None:
-    for entry in Ledger(settings.ledger).taken():
+    taken = Ledger(settings.ledger).taken()
+    for entry in taken:
         for zone in (settings.validated, settings.quarantine):
             if not (zone / entry.delivery_id).is_dir():
                 raise SettingsError(
                     f"KBI_DATA: {zone / entry.delivery_id} is not there, though that delivery was taken. Restore it, "
                     "or run `kbi rebuild`, which makes it again from the archive."
                 )
+    # The first delivery has every extract, and all have the shape of the first.
+    if taken and not has_todays_shape(first := settings.validated / taken[0].delivery_id):
+        raise SettingsError(
+            f"KBI_DATA: {first} is damaged, or its rows have other columns than this version of the program gives "
+            "them. Run `kbi rebuild`, which makes all of them again from the archive."
+        )
 
 
 def _scratch(settings: Settings) -> Path:

@@ -77,6 +77,14 @@ def fingerprint(directory: Path) -> str:
     return _fingerprint({path: hashed(path) for path in _paths_there(directory)})
 
 
+def sha256_of(path: Path) -> str:
+    """SHA-256 of an archived file, or of a folder of dossiers, as a manifest has it."""
+    if path.is_dir():
+        return _hash_of_lines(_lines((file.name, sha256_of(file)) for file in sorted(path.glob("*.xml"))))
+    with path.open("rb") as file:
+        return _hash(file)
+
+
 def signature(directory: Path) -> str:
     """What a ``fingerprint`` cannot have changed without: size, times and inode of the same files, not their bytes."""
 
@@ -109,7 +117,12 @@ def _dossiers_in(folder: str, names: list[str]) -> list[str]:
 
 
 def _fingerprint(hashes: Mapping[str, str]) -> str:
-    return _hash_of_lines(f"{digest}  {path}\n" for path, digest in sorted(hashes.items()))
+    return _hash_of_lines(_lines(sorted(hashes.items())))
+
+
+def _lines(hashes: Iterable[tuple[str, str]]) -> list[str]:
+    """As ``sha256sum`` prints them."""
+    return [f"{digest}  {name}\n" for name, digest in hashes]
 
 
 def _hash_of_lines(lines: Iterable[str]) -> str:
@@ -145,7 +158,7 @@ def _check_dossiers(directory: Path, file: DeliveredFile, target: Path | None) -
         if target:
             (target / file.path).mkdir(parents=True)
         hashes = {path: _copied(directory, path, target) for path in paths}
-        lines = [f"{digest}  {PurePosixPath(path).name}\n" for path, digest in hashes.items()]
+        lines = _lines((PurePosixPath(path).name, digest) for path, digest in hashes.items())
         # The contract does not say by what the list is sorted: `sha256sum *.xml` sorts by name, `| sort` by hash.
         _check_hash(file, _hash_of_lines(lines), _hash_of_lines(sorted(lines)))
         n_dossiers = len(paths)

@@ -7,17 +7,17 @@ Whose a row is, its number tells. A row that names nobody belongs to the person 
 one that only deletes, to the person whose rows had its identifier. An identifier that somebody else's row has too is
 nobody's: what hangs on it stays. A number that replaces an erased person's, or is replaced by it, is that person's too.
 
-Of a file that loses rows the text of the others is kept, as Parquet, so line numbers count what is left; columns that
-the contract does not know are not kept.
+In a row that is somebody else's an erased number may stand too: its tombstone takes its place there.
+
+Of a file that is changed the text is kept, as Parquet, so line numbers count what is left. Columns that the contract
+does not know are not kept, once anybody is erased: nobody reads them, and nobody can say whom they name.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -25,8 +25,10 @@ import duckdb
 import polars as pl
 
 from orchestration.deliveries import MANIFEST
-from orchestration.landing import fingerprint
+from orchestration.dossiers import contents, rewrite
+from orchestration.landing import fingerprint, sha256_of
 from orchestration.manifest import DeliveredFile, Manifest
+from orchestration.mentions import mentions_query, numbers_in_bytes, replaced_query, with_replaced
 from orchestration.number_changes import find_clusters
 from orchestration.pseudonyms import Key
 from orchestration.scope import CHILDREN
@@ -34,7 +36,6 @@ from orchestration.tombstones import PERSON, SCHEMA, Tombstones, stones
 from orchestration.validation import DeliveredRows
 from schemas import DELETED, DOSSIERS, EXTRACTS, LINE_NUMBER, Extract, insz
 
-_NUMBER = re.compile(rb"(?<!\d)\d{11}(?!\d)")
 _NOT_AN_EVENT = "geboortedatum"
 NO_CHANGES = "select null::varchar as old_person_key, null::varchar as new_person_key where false"
 """Replaced numbers known before the first delivery, as ``history.state_query`` would tell them."""
@@ -44,13 +45,15 @@ NO_CHANGES = "select null::varchar as old_person_key, null::varchar as new_perso
 class LeftOut:
     """What was left out of a delivery, and what there is without it.
 
-    ``rows``: how many per extract (of dossiers, files). ``numbers``: pseudonyms of the persons they name.
+    ``rows``: how many per extract (of dossiers, files), and ``texts``: how many about others were changed, of those
+    that have any. ``numbers``: pseudonyms of the persons they name.
     ``identifiers``: tombstones of identifiers of those rows, as ``tombstones.SCHEMA``; ``joined``: those of further
     numbers of persons erased for good; ``lifted``: those of persons who have come back since they were purged.
-    ``manifest``: of what is left; ``archived``: identity of its bytes, None where nothing was left out.
+    ``manifest``: of what is left; ``archived``: identity of its bytes, None where they are those delivered.
     """
 
     rows: Mapping[str, int]
+    texts: Mapping[str, int]
     numbers: pl.Series
     identifiers: pl.DataFrame
     joined: pl.DataFrame
@@ -69,23 +72,27 @@ def leave_out(
     landed: Path,
     manifest: Manifest,
     rows: DeliveredRows,
+    unexpected: Collection[str],
     key: Key,
     tombstones: Tombstones,
     memory_limit: str,
     known_changes: str | None = None,
 ) -> LeftOut:
-    """Take the rows of erased persons out of a delivery that was archived and read; it has to be read again then.
+    """Take erased persons out of a delivery that was archived and read; where that changes it, it is to be read again.
 
     Args:
-        landed: its archived files, which are replaced where rows are left out.
+        landed: its archived files, which are replaced where they tell of them.
         rows: its text Parquet.
+        unexpected: extracts whose files have columns that the contract does not know.
         known_changes: query of the replaced numbers known before it, as validated, for a delivery that is news. Where
             None, its own replacements tell nothing: whose number was whose when it came, others may have corrected.
     """
     texts = {**rows.texts, **({DOSSIERS.name: rows.dossiers} if rows.dossiers else {})}
     spill = landed.with_name(f"{landed.name}-spill")
     with duckdb.connect(":memory:", config={"memory_limit": memory_limit, "temp_directory": str(spill)}) as connection:
-        return _Delivery(landed, manifest, texts, key, tombstones, connection).without_the_erased(known_changes)
+        return _Delivery(landed, manifest, texts, unexpected, key, tombstones, connection).without_the_erased(
+            known_changes
+        )
 
 
 class _Delivery:
@@ -96,12 +103,13 @@ class _Delivery:
         landed: Path,
         manifest: Manifest,
         texts: Mapping[str, Path],
+        unexpected: Collection[str],
         key: Key,
         tombstones: Tombstones,
         connection: duckdb.DuckDBPyConnection,
     ) -> None:
         self._landed, self._manifest, self._texts, self._key = landed, manifest, texts, key
-        self._tombstones, self._duckdb = tombstones, connection
+        self._unexpected, self._tombstones, self._duckdb = unexpected, tombstones, connection
         self._dossiers = manifest.file_of(DOSSIERS.name)
         for name, path in texts.items():
             self._run(f"create view text_{name} as from read_parquet('{_escaped(path)}')")
@@ -114,31 +122,40 @@ class _Delivery:
             self._find_rows(EXTRACTS[name])
         lifted = self._lift()
         identifiers = self._identifiers()
+        found = self._frame("select number, value from numbers")
+        self._stands_for = dict(zip(found["number"], stones(self._key, PERSON, found["value"]), strict=True))
+        before = self._manifest
         if self._dossiers:
-            rows = self._leave_out_dossiers(self._dossiers)
+            told = {DOSSIERS.name: self._leave_out_dossiers(self._dossiers)}
         else:
-            rows = {name: n for name in EXTRACTS if name in self._texts and (n := self._leave_out_rows(name))}
-        numbers = self._frame("select distinct value from numbers")["value"]
-        archived = fingerprint(self._landed) if rows else None
-        return LeftOut(rows, numbers, identifiers, joined, lifted, self._manifest, archived)
+            told = {name: self._leave_out_rows(name) for name in EXTRACTS if name in self._texts}
+        rows, texts = ({name: n[i] for name, n in told.items() if n[i]} for i in (0, 1))
+        archived = fingerprint(self._landed) if self._manifest is not before else None
+        numbers = found["value"].unique()
+        return LeftOut(rows, texts, numbers, identifiers, joined, lifted, self._manifest, archived)
 
     def _find_numbers(self) -> None:
         """Tables ``written``: numbers as they are written in this delivery, each with its ``value``, a pseudonym.
 
-        And ``numbers``: those of erased persons, with their ``until``.
+        ``numbers``: those of erased persons, with their ``until``. ``mentions_<extract>``: of what is no dossier.
         """
-        columns = [(name, column) for name in EXTRACTS if name in self._texts for column in EXTRACTS[name].insz_columns]
-        queries = [f"select {column} as number from text_{name}" for name, column in columns]
-        if DOSSIERS.name in self._texts:
+        queries = []
+        for extract in (extract for name, extract in EXTRACTS.items() if name in self._texts):
+            queries += [f"select {column} as number from text_{extract.name}" for column in extract.insz_columns]
+            if not self._dossiers:
+                others = [column for column in extract.names if column not in extract.insz_columns]
+                self._run(f"create table mentions_{extract.name} as {mentions_query(f'text_{extract.name}', others)}")
+                queries.append(f"select number from mentions_{extract.name}")
+        if self._dossiers:
             queries.append(f"select insz as number from text_{DOSSIERS.name}")
         written = self._frame(
             f"select distinct number from ({' union all '.join(queries)}) where number is not null"
             if queries
             else "select null::varchar as number where false"
         )
-        if DOSSIERS.name in self._texts:
-            written = pl.concat([written, pl.DataFrame({"number": list(self._numbers_in_bytes())}, schema=["number"])])
-        written = written.cast(pl.String).unique()
+        if self._dossiers:
+            in_bytes = pl.DataFrame({"number": list(self._numbers_in_dossiers())}, schema={"number": pl.String})
+            written = pl.concat([written, in_bytes]).unique()
         keyed = written.with_columns(self._key.pseudonyms(numbers_written(written["number"])).alias("value"))
         erased = self._tombstones.of(self._key, PERSON, keyed["value"].unique())
         self._take("written", keyed)
@@ -190,19 +207,16 @@ class _Delivery:
         ]
         return rows.filter(pl.all_horizontal(is_sound)).select("one", "other")
 
-    def _numbers_in_bytes(self) -> Iterator[str]:
-        """What may be a person's number in the names and bytes of dossiers that could not be read."""
-        for name, content in self._unreadable():
-            yield from (match.decode() for match in _NUMBER.findall(name.encode() + b" " + content))
+    def _numbers_in_dossiers(self) -> set[str]:
+        """What may be a person's number in the names and bytes of dossiers."""
+        return {
+            number for name, content in self._contents() for number in numbers_in_bytes(name.encode() + b" " + content)
+        }
 
-    def _unreadable(self) -> Iterator[tuple[str, bytes]]:
-        names = self._frame(f"select file_name from text_{DOSSIERS.name} where insz is null")["file_name"].to_list()
-        path = self._landed / self._dossiers.path
-        if path.is_dir():
-            yield from ((name, (path / name).read_bytes()) for name in names)
-        elif names:
-            with zipfile.ZipFile(path) as packed:
-                yield from ((name, packed.read(name)) for name in names)
+    def _contents(self) -> Iterator[tuple[str, bytes]]:
+        """Dossiers by name, in their order: of equal ones the one that was read comes first."""
+        names = self._frame(f"select file_name from text_{DOSSIERS.name} order by {LINE_NUMBER}")["file_name"].to_list()
+        return contents(self._landed / self._dossiers.path, names)
 
     def _find_rows(self, extract: Extract) -> None:
         """Table ``erased_<extract>``: lines of erased persons, ``id``, ``owner`` (a number), ``dated``, ``until``."""
@@ -300,15 +314,23 @@ class _Delivery:
         ]
         return pl.concat([pl.DataFrame(schema=SCHEMA), *marked])
 
-    def _leave_out_rows(self, name: str) -> int:
+    def _leave_out_rows(self, name: str) -> tuple[int, int]:
+        """Of one table: how many rows were left out, and how many texts in the others were changed."""
         (n,) = self._duckdb.execute(f"select count(distinct line) from erased_{name}").fetchone()
-        if not n:
-            return 0
+        fields = self._replace_mentions(name)
+        if not (n or fields or name in self._unexpected):
+            return 0, 0
         text, file = self._texts[name], self._manifest.file_of(name)
         left = text.with_suffix(".left")
+        columns = "".join(f", coalesce(in_{field}.text, rows.{field}) as {field}" for field in fields)
+        joins = " ".join(
+            f"left join (from replaced where field = '{field}') as in_{field} on rows.{LINE_NUMBER} = in_{field}.line"
+            for field in fields
+        )
+        number = f"row_number() over (order by rows.{LINE_NUMBER}) as {LINE_NUMBER}"
         self._run(
-            f"copy (select row_number() over (order by {LINE_NUMBER}) as {LINE_NUMBER}, * exclude ({LINE_NUMBER}) "
-            f"from text_{name} where {LINE_NUMBER} not in (select line from erased_{name}) order by {LINE_NUMBER}) "
+            f"copy (select rows.* replace ({number}{columns}) from text_{name} as rows {joins} "
+            f"where rows.{LINE_NUMBER} not in (select line from erased_{name}) order by {LINE_NUMBER}) "
             f"to '{_escaped(left)}' (format parquet)"
         )
         left.replace(text)
@@ -321,44 +343,48 @@ class _Delivery:
         (self._landed / file.path).unlink()
         Path(f"{target}.new").rename(target)
         target.chmod(0o400)
-        self._replace_file(file, replace(kept, sha256=_sha256(target)))
-        return int(n)
+        self._replace_file(file, replace(kept, sha256=sha256_of(target)))
+        return int(n), sum(fields.values())
 
-    def _leave_out_dossiers(self, file: DeliveredFile) -> dict[str, int]:
+    def _replace_mentions(self, name: str) -> dict[str, int]:
+        """Table ``replaced``: texts of rows that stay, without erased numbers. How many there are per column."""
+        numbers = [[*pair] for pair in self._stands_for.items()]
+        self._take("stand_ins", pl.DataFrame(numbers, {"number": pl.String, "stands_for_it": pl.String}, orient="row"))
+        staying = f"from mentions_{name} where line not in (select line from erased_{name})"
+        self._run(f"create or replace table replaced as {replaced_query(staying, 'stand_ins')}")
+        return dict(self._frame("select field, count(*) from replaced group by field order by field").rows())
+
+    def _leave_out_dossiers(self, file: DeliveredFile) -> tuple[int, int]:
+        """How many files were left out, and in how many others something was changed."""
+        gone, changed = self._find_dossiers()
+        if not (gone or changed):
+            return 0, 0
         path = self._landed / file.path
-        erased = set(self._frame("select number from numbers")["number"])
-        named = self._frame(f"select file_name, insz from text_{DOSSIERS.name} where insz is not null").rows()
-        names = {name for name, number in named if number in erased}
-        contents = {hashlib.sha256(self._content(path, name)).digest() for name in names}
-        for name, content in self._unreadable():
-            of_somebody = any(m.decode() in erased for m in _NUMBER.findall(name.encode() + b" " + content))
-            if of_somebody or hashlib.sha256(content).digest() in contents:
-                names.add(name)
-        if not names:
-            return {}
-        if path.is_dir():
-            for name in names:
-                (path / name).unlink()
-            left = sorted(one for one in path.iterdir() if one.suffix == ".xml")
-            digest = hashlib.sha256("".join(f"{_sha256(one)}  {one.name}\n" for one in left).encode()).hexdigest()
-        else:
-            aside = path.with_suffix(".left")
-            with zipfile.ZipFile(path) as packed, zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as repacked:
-                for member in packed.infolist():
-                    if member.filename not in names:
-                        repacked.writestr(member, packed.read(member), zipfile.ZIP_DEFLATED)
-            aside.replace(path)
-            path.chmod(0o400)
-            digest = _sha256(path)
-        self._replace_file(file, replace(file, rows=file.rows - len(names), sha256=digest))
-        return {DOSSIERS.name: len(names)}
+        rewrite(
+            path,
+            lambda name, content: None if name in gone else with_replaced(content, self._stands_for),
+            {*gone, *changed},
+        )
+        self._replace_file(file, replace(file, rows=file.rows - len(gone), sha256=sha256_of(path)))
+        return len(gone), len(changed)
 
-    @staticmethod
-    def _content(path: Path, name: str) -> bytes:
-        if path.is_dir():
-            return (path / name).read_bytes()
-        with zipfile.ZipFile(path) as packed:
-            return packed.read(name)
+    def _find_dossiers(self) -> tuple[set[str], set[str]]:
+        """Names of dossiers of erased persons, and of others that mention one.
+
+        One that cannot be read is of whoever it mentions; one that is equal to another is of the same person.
+        """
+        owners = dict(self._frame(f"select file_name, insz from text_{DOSSIERS.name}").rows())
+        gone, changed, is_erased = set(), set(), {}
+        for name, content in self._contents():
+            digest = hashlib.sha256(content).digest()
+            mentions = self._stands_for.keys() & numbers_in_bytes(content)
+            if owners[name] is not None:
+                is_erased[digest] = owners[name] in self._stands_for
+            if is_erased.get(digest, mentions or self._stands_for.keys() & numbers_in_bytes(name.encode())):
+                gone.add(name)
+            elif mentions:
+                changed.add(name)
+        return gone, changed
 
     def _replace_file(self, old: DeliveredFile, new: DeliveredFile) -> None:
         """Have the manifest say what is left, in the archive too."""
@@ -393,11 +419,6 @@ def _identifier(extract: Extract) -> str | None:
     """The column that identifies a row by itself, if it is not a person's number."""
     (first, *more) = extract.key or (None,)
     return None if more or first is None or first in extract.insz_columns else first
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _escaped(path: Path) -> str:

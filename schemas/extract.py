@@ -57,7 +57,8 @@ class Column:
     """One column of an extract.
 
     ``codes``: the closed list of a ``code``. ``digits``: how many a ``digits`` column has. ``minimum``, ``maximum``:
-    inclusive range of a number. ``at_most``: name of the column whose number this one may not exceed.
+    inclusive range of a number. ``at_most``: name of the column whose number this one may not exceed. ``is_free``: a
+    reason in words that no figure needs; people are named in such texts, so it stays in the restricted zones.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Column:
     minimum: int | None = None
     maximum: int | None = None
     at_most: str | None = None
+    is_free: bool = False
 
 
 @dataclass(frozen=True)

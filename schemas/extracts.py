@@ -14,7 +14,7 @@ from schemas.extract import ALIAS_CYCLE, DOSSIER_ERROR, Column, Extract, Parent
 
 _INSZ = Column("insz", "insz", required=True)
 _FLAGS = tuple(Column(f"onderdeel_{component}", "bool") for component in ("mo", "nt2", "lo"))
-_DECISION_REASON_AND_DATE = (Column("besluit_reden", "text"), Column("besluit_datum", "date"))
+_DECISION_REASON_AND_DATE = (Column("besluit_reden", "text", is_free=True), Column("besluit_datum", "date"))
 _COURSE_PERIODS = (
     Column("begin", "date"),
     Column("einde", "date"),
@@ -69,8 +69,8 @@ EXTRACTS: Mapping[str, Extract] = MappingProxyType(
                     Column("code", "code", required=True, codes=codes.TARGET_GROUPS),
                     Column("type", "code", codes=codes.TARGET_GROUP_TYPES),
                     Column("subtype", "code", codes=codes.TARGET_GROUP_SUBTYPES),
-                    Column("reden_geen_doelgroep", "text"),
-                    Column("reden_vrijstelling", "text"),
+                    Column("reden_geen_doelgroep", "text", is_free=True),
+                    Column("reden_vrijstelling", "text", is_free=True),
                 ),
                 parents=(_PERSON,),
             ),
@@ -110,7 +110,7 @@ EXTRACTS: Mapping[str, Extract] = MappingProxyType(
                     Column("contract_id", "id", required=True),
                     Column("begin", "date", required=True),
                     Column("einde", "date"),
-                    Column("reden", "text"),
+                    Column("reden", "text", is_free=True),
                 ),
                 parents=(_CONTRACT,),
             ),

@@ -46,6 +46,16 @@ COLUMNS: dict[str, list[str]] = {
     }.items()
 }
 """Every extract in the contract's order, with its columns."""
+_PERSON_KEYS = {"insz": "person_key", "oude_insz": "old_person_key", "nieuwe_insz": "new_person_key"}
+VALIDATED_AS: dict[str, dict[str, str]] = {
+    extract: {
+        column: _PERSON_KEYS.get(column, column)
+        for column in columns
+        if column not in ("reden_geen_doelgroep", "reden_vrijstelling", "reden", "besluit_reden")
+    }
+    for extract, columns in COLUMNS.items()
+}
+"""What of that reaches the validated zone, column -> its name there."""
 
 
 def insz(n: int) -> str:

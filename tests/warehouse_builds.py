@@ -24,14 +24,13 @@ from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 
 from orchestration.revisions import SCHEMA as REVISIONS
-from tests.deliveries import COLUMNS
+from tests.deliveries import VALIDATED_AS
 
 Row = Mapping[str, Any]
 Tables = Mapping[str, Sequence[Row]]
 
 DBT_PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
 
-_PERSON_KEYS = {"insz": "person_key", "oude_insz": "old_person_key", "nieuwe_insz": "new_person_key"}
 _BOOLEANS = {"onderdeel_mo", "onderdeel_nt2", "onderdeel_lo", "individueel"}
 _INTEGERS = {"score_praktisch", "score_waarden"}
 _DECIMALS = {"lesuren", "aanwezige_uren", "boete_bedrag"}
@@ -50,10 +49,8 @@ def _type(column: str) -> pa.DataType:
 
 
 SCHEMAS: dict[str, pa.Schema] = {
-    extract: pa.schema(
-        [(_PERSON_KEYS.get(column, column), _type(column)) for column in columns] + [("delivered_in", pa.string())]
-    )
-    for extract, columns in COLUMNS.items()
+    extract: pa.schema([*((name, _type(column)) for column, name in names.items()), ("delivered_in", pa.string())])
+    for extract, names in VALIDATED_AS.items()
 }
 """Extract -> columns of its validated rows."""
 

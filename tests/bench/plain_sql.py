@@ -22,7 +22,7 @@ from dbt.contracts.graph.nodes import ManifestNode
 
 from orchestration.publication import MARTS
 from orchestration.revisions import SCHEMA as REVISIONS
-from tests.deliveries import COLUMNS
+from tests.deliveries import COLUMNS, VALIDATED_AS
 from tests.warehouse_builds import DBT_PROJECT, SCHEMAS, parsed, run_dbt, write_registry
 
 _TYPES = {pa.bool_(): "boolean", pa.int32(): "integer", pa.date32(): "date", pa.string(): "varchar"}
@@ -70,10 +70,10 @@ def _read(extract: str, path: Path) -> str:
     with path.open(encoding="utf-8-sig", newline="") as file:
         delivered = next(csv.reader(file, delimiter=";"))
     # The same types as validated rows have, under the delivered names.
-    types = dict(zip(COLUMNS[extract], map(_sql_type, SCHEMAS[extract]), strict=False))
-    columns = json.dumps({column: types[column] for column in delivered}).replace('"', "'")
-    names = zip(COLUMNS[extract], SCHEMAS[extract].names, strict=False)
-    expressions = ", ".join(f"{_expression(column, name)} as {name}" for column, name in names)
+    names = VALIDATED_AS[extract]
+    types = {column: _sql_type(SCHEMAS[extract].field(name)) for column, name in names.items()}
+    columns = json.dumps({column: types.get(column, "varchar") for column in delivered}).replace('"', "'")
+    expressions = ", ".join(f"{_expression(column, name)} as {name}" for column, name in names.items())
     return (
         f"create table registry.{extract} as select {expressions} from read_csv("
         f"'{path}', header = true, delim = ';', quote = '\"', escape = '\"', auto_detect = false, columns = {columns})"

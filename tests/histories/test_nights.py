@@ -29,14 +29,13 @@ from orchestration.ledger import Ledger
 from orchestration.publication import content_sha256
 from orchestration.settings import PROJECT_ROOT
 from orchestration.status import status
-from tests.deliveries import COLUMNS, insz
+from tests.deliveries import COLUMNS, VALIDATED_AS, insz
 from tests.histories.test_histories import FAULTS, FIRST_DAY, Machine, Step, Tables, keys_of, sequences
 from tests.night.nights import Folder
 from tests.patching.test_patching import history
 from tests.reference.registries import Rows, packed
 from tests.validation.contract_model import KEYS, NUMBERS
 from tests.validation.test_validation import KEY, QUIET
-from tests.warehouse_builds import SCHEMAS
 
 NIGHT = """
 import pathlib
@@ -79,8 +78,8 @@ class Background:
 def _as_delivered(rows: Rows, numbers: dict[str, str]) -> dict[str, list[Row]]:
     """Rows under the contract's names; ``numbers``: the INSZ by which a person is called, far from the model's."""
     delivered = {}
-    for extract, columns in COLUMNS.items():
-        names = dict(zip(SCHEMAS[extract].names, columns, strict=False))
+    for extract, validated_as in VALIDATED_AS.items():
+        names = {name: column for column, name in validated_as.items()}
         delivered[extract] = [
             {
                 names[name]: numbers.setdefault(value, insz(1000 + len(numbers))) if "person_key" in name else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from orchestration.ledger import Ledger
@@ -51,6 +52,19 @@ def test_what_was_damaged_is_as_it_was(story: Story, rebuilt: tuple[Folder, str]
     before, after = (one.settings.warehouse.stat() for one in (story.folder, folder))
     assert after.st_mtime_ns > before.st_mtime_ns, "the warehouse is built again, though the ledger is as it was"
     assert folder.settings.quarantine.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("damaged", [False, True], ids=["another version's", "damaged"])
+def test_rows_of_another_shape_are_no_rows(story: Story, tmp_path: Path, damaged: bool) -> None:
+    shutil.copytree(story.folder.directory, tmp_path / "copied", symlinks=True)
+    folder = Folder(tmp_path / "copied", story.folder.variables)
+    path = folder.settings.validated / FULL / "opschortingen.parquet"
+    rows = pl.read_parquet(path).with_columns(reden=pl.lit("ZIEK"))
+    path.write_bytes(b"damaged") if damaged else rows.write_parquet(path)
+    before = folder.releases()
+    ran = folder.night()
+    assert ran.exit_code == 1 and "kbi rebuild" in ran.stderr
+    assert folder.releases() == before
 
 
 def test_it_leaves_a_record_that_names_nobody(story: Story, rebuilt: tuple[Folder, str]) -> None:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from pandera.errors import SchemaErrors
 
 import schemas as s
-from tests.deliveries import COLUMNS, text_of
+from tests.deliveries import COLUMNS, VALIDATED_AS, insz, text_of
 from tests.validation.schemas_frames import (
     ALL_DAMAGES,
     CODES,
@@ -295,9 +295,8 @@ def test_validated_rows_have_the_described_shape_and_no_person_number(name: str)
     validated = s.validated(extract, rows)
     assert validated.schema == s.validated_schema(extract)
     assert not {"insz", "oude_insz", "nieuwe_insz"} & set(validated.columns)
-    renamed = {"insz": "person_key", "oude_insz": "old_person_key", "nieuwe_insz": "new_person_key"}
-    assert validated.columns == [*(renamed.get(column, column) for column in COLUMNS[name]), "delivered_in"]
-    written = {renamed.get(column, column): value for column, value in valid_row(name).items()}
+    assert validated.columns == [*VALIDATED_AS[name].values(), "delivered_in"]
+    written = {VALIDATED_AS[name].get(column): value for column, value in valid_row(name).items()}
     for column, value in validated.row(0, named=True).items():
         if column.endswith("person_key"):
             assert value == "ab" * 16
@@ -306,6 +305,19 @@ def test_validated_rows_have_the_described_shape_and_no_person_number(name: str)
             assert (
                 value == (Decimal(written[column]) if exact else written[column]) or text_of(value) == written[column]
             )
+
+
+def test_what_looks_like_a_person_s_number_in_a_text_is_masked() -> None:
+    number = insz(7)
+    dotted = f"{number[:2]}.{number[2:4]}.{number[4:6]}-{number[6:9]}.{number[9:]}"
+    hidden, seen = "*" * 11, [f"M{number}", "0a" * 16, f"{number}4", "TO_STA_04", "nld", None]
+    texts = {number: hidden, f"zie {dotted}": f"zie {hidden}", f"{number} {number}, ook": f"{hidden} {hidden}, ook"}
+    extract = s.EXTRACTS["wachtlijst"]
+    delivered = [valid_row("wachtlijst") | {"module_code": text} for text in (*texts, *seen)]
+    rows = s.typed(extract, frame_of("wachtlijst", delivered)).with_columns(
+        pl.lit("2016-09-08").alias(s.DELIVERED_IN), pl.lit("ab" * 16).alias("person_key")
+    )
+    assert s.validated(extract, rows)["module_code"].to_list() == [*texts.values(), *seen]
 
 
 def test_natural_types_of_validated_rows() -> None:
