@@ -196,8 +196,9 @@ def test_another_value_gives_another_hash(night):
     assert {mart for mart in MARTS if after[mart] != before[mart]} == {"mart_q5_completed_not_certified"}
 
 
-def test_the_same_rows_give_the_same_bytes(night, tmp_path, monkeypatch):
-    """Whatever the order in which the warehouse stores them, and however many threads write."""
+@pytest.mark.parametrize("large", [0, publication._LARGE])
+def test_the_same_rows_give_the_same_bytes(night, tmp_path, monkeypatch, large):
+    """Whatever the order in which the warehouse stores them, how they are put in order, and how many threads write."""
     shuffled = data_folder(tmp_path / "shuffled")
     with duckdb.connect(shuffled.warehouse) as connection:
         for mart in MARTS:
@@ -208,6 +209,7 @@ def test_the_same_rows_give_the_same_bytes(night, tmp_path, monkeypatch):
     publish(night)
     engine = publication._engine
     monkeypatch.setattr(publication, "_engine", lambda settings: {**engine(settings), "threads": 1})
+    monkeypatch.setattr(publication, "_LARGE", large)
     publish(shuffled)
     for mart in MARTS:
         one, other = (internal(settings) / "parquet" / f"{mart}.parquet" for settings in (night, shuffled))
