@@ -30,8 +30,6 @@ _NAMING = ("trajecten", "attesten")
 """Extracts whose rows belong to a person and may name a contract of another."""
 CHILDREN = {"addenda": "contracten", "opschortingen": "contracten", "trajectonderdelen": "trajecten"}
 """Extracts whose rows belong to the person of the row they name."""
-_NO_EVENT = "geboortedatum"
-"""A date on which nothing happens that a figure counts."""
 
 
 class Scope:
@@ -44,7 +42,7 @@ class Scope:
     Args:
         before: directories in the validated zone of all deliveries before them, in order; at least one.
         deliveries: their own, in order.
-        dated: persons with a date from the first to the last of these days in any row count as touched too.
+        more: query of ``person_key``: who counts as touched too.
     """
 
     def __init__(
@@ -52,7 +50,7 @@ class Scope:
         connection: duckdb.DuckDBPyConnection,
         before: Sequence[Path],
         deliveries: Sequence[Path],
-        dated: tuple[date, date] | None = None,
+        more: str | None = None,
     ) -> None:
         self._duckdb, self._before, self._deliveries = connection, tuple(before), tuple(deliveries)
         directories = [*before, *deliveries]
@@ -68,8 +66,8 @@ class Scope:
             )
         self._run("create table touched (person_key varchar, cluster varchar)")
         self._touch(_union(self._owners_of_changes()))
-        if dated:
-            self._touch(_union(self._owners_of_dates(*dated)))
+        if more:
+            self._touch(more)
         self._close()
 
     @property
@@ -120,21 +118,6 @@ class Scope:
         for child, parent in CHILDREN.items():
             link = EXTRACTS[parent].key[0]
             yield f"select person_key from either.{parent} semi join changed.{child} using ({link})"
-
-    def _owners_of_dates(self, first: date, last: date) -> Iterator[str]:
-        for extract in EXTRACTS.values():
-            dates = [column.name for column in extract.columns if column.kind == "date" and column.name != _NO_EVENT]
-            if not dates:
-                continue
-            on_one = " or ".join(f"{name} between date '{first}' and date '{last}'" for name in dates)
-            if parent := CHILDREN.get(extract.name):
-                link = EXTRACTS[parent].key[0]
-                rows = f"(select {link} from all_after.{extract.name} where {on_one})"
-                yield f"select person_key from all_after.{parent} semi join {rows} using ({link})"
-            else:
-                for column in extract.insz_columns:
-                    key = PSEUDONYM_COLUMNS[column]
-                    yield f"select {key} as person_key from all_after.{extract.name} where {on_one}"
 
     def _close(self) -> None:
         """Touch everybody who hangs together with the touched, and find the clusters."""
