@@ -97,11 +97,14 @@ def record_definitions(connection: duckdb.DuckDBPyConnection, target: Path) -> N
         for position, node in enumerate(_definitions(manifest), start=1)
     ]
     connection.execute("create schema if not exists quality")
+    table = "quality.mart_definitions"
     connection.execute(
-        "create or replace table quality.mart_definitions"
-        " (model varchar not null, position integer not null, sql varchar not null)"
+        f"create table if not exists {table} (model varchar not null, position integer not null, sql varchar not null)"
     )
-    connection.executemany("insert into quality.mart_definitions values (?, ?, ?)", definitions)
+    # A large file takes seconds to change, however little.
+    if connection.execute(f"select model, position, sql from {table} order by position").fetchall() != definitions:
+        connection.execute(f"delete from {table}")
+        connection.executemany(f"insert into {table} values (?, ?, ?)", definitions)
 
 
 def _definitions(manifest: Mapping[str, Any]) -> list[str]:

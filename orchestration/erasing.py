@@ -127,7 +127,7 @@ def _erase(
     # What one delivery tells of their rows may show others in another: again, until nothing more is told.
     n_known = -1
     while n_known != len(tombstones):
-        n_known, affected, numbers = len(tombstones), {}, set()
+        n_known, affected, numbers, is_held = len(tombstones), {}, set(), False
         remove(redacted)
         for directory, entry in lies_at.items():
             report(f"{directory.name}: looking for rows of theirs")
@@ -139,13 +139,15 @@ def _erase(
             except Refusal as refusal:
                 raise RetakingFailed(f"{directory} cannot be read. {refusal.code}: {refusal.detail}") from None
             tombstones = tombstones.with_more(left_out.identifiers)
+            is_held |= bool(left_out.rows or left_out.texts)
             if left_out.archived:
                 affected[path] = entry and _redacted(entry, left_out)
                 numbers.update(left_out.numbers)
             else:
                 remove(target)
     deliveries = tuple(sorted({Path(path).name for path in affected}))
-    n_persons = 0 if not affected else len(numbers) if n_persons is None else n_persons
+    # Only columns that nobody knows may have gone.
+    n_persons = 0 if not is_held else len(numbers) if n_persons is None else n_persons
     if not affected and not more.height:
         remove(scratch(settings))
         return Erasure(0, (), 0)

@@ -174,8 +174,12 @@ def _is_insz(number: str) -> bool:
 
 
 def _say_erased(found: Erasure) -> None:
-    if not found.deliveries:
-        progress("Nothing was held of anybody to erase. What may be delivered of them later is left out.")
+    if not found.n_persons:
+        also = f" Columns that the contract does not know were taken out of {', '.join(found.deliveries)}."
+        progress(
+            f"Nothing was held of anybody to erase.{also if found.deliveries else ''} "
+            "What may be delivered of them later is left out."
+        )
         return
     progress(
         f"{found.n_persons:,} persons erased from {', '.join(found.deliveries)}; {found.n_retaken} deliveries taken "
