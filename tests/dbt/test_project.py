@@ -187,5 +187,19 @@ def test_what_depends_on_a_reporting_date_is_downstream_of_the_one_model_that_li
     assert not [mart for mart in marts if "model.kbi.int_reporting_dates" not in ancestors(mart)]
 
 
+def test_days_to_come_are_looked_for_wherever_a_row_names_one(built_columns):
+    # A build that follows on another looks only at who has one. Number changes hold whatever their day (R1).
+    named = {
+        table.removeprefix("staging."): {column for column, kind in columns.items() if kind == "DATE"}
+        - {"birth_date", "changed_on"}
+        for table, columns in built_columns.items()
+        if table.startswith("staging.")
+    }
+    (ahead,) = [model for model in models() if model.name == "int_dates_ahead"]
+    calls = re.findall(r"days_ahead\(\s*'(\w+)', \[([^]]*)\]", ahead.raw_code)
+    looked_at = {table: set(re.findall(r"\w+", days)) for table, days in calls}
+    assert looked_at == {table: days for table, days in named.items() if days}
+
+
 def _without_comments(sql: str) -> str:
     return re.sub(r"--[^\n]*|\{#.*?#\}", "", sql, flags=re.DOTALL)
