@@ -24,7 +24,7 @@ from typing import Any
 import duckdb
 
 from orchestration.compiled_models import CATALOG, is_view, statement
-from orchestration.publication import MARTS
+from orchestration.marts import MARTS
 from orchestration.settings import Settings
 
 ANSWERED = tuple(mart for mart in MARTS if mart not in ("mart_outcome_cube", "mart_revisions"))

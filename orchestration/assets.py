@@ -23,6 +23,7 @@ from orchestration.failures import told_to_people
 from orchestration.history import changes_of
 from orchestration.intake import Outcome, take_waiting
 from orchestration.ledger import Entry, Ledger
+from orchestration.marts import MARTS
 from orchestration.outcomes import DELIVERIES_KEY, observation
 from orchestration.progress import reporter
 from orchestration.settings import Settings
@@ -245,7 +246,7 @@ RELEASE_KEY = dg.AssetKey(["published", "release"])
 
 @dg.asset(
     key=RELEASE_KEY,
-    deps=[dg.AssetKey(["marts", mart]) for mart in publication.MARTS],
+    deps=[dg.AssetKey(["marts", mart]) for mart in MARTS],
     group_name="published",
     owners=[POLICY_REPORTING],
     kinds={"duckdb", "parquet"},

@@ -19,7 +19,8 @@ from babel.dates import format_date
 from babel.numbers import format_decimal
 
 from orchestration.answer import ANSWERED
-from orchestration.publication import MARTS, Release, named
+from orchestration.marts import MARTS
+from orchestration.publication import Release, named
 from orchestration.revisions import CAUSES, GRAIN
 from orchestration.settings import Settings
 

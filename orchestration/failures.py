@@ -18,7 +18,7 @@ import duckdb
 
 from orchestration.dbt_runner import DbtFailed
 from orchestration.manifest import BRUSSELS, Refusal
-from orchestration.publication import PublicationError
+from orchestration.marts import PublicationError
 from orchestration.retaking import NotTaken, RetakingFailed
 from orchestration.settings import Settings, SettingsError
 from orchestration.warehouse import NothingTaken

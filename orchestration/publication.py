@@ -1,9 +1,9 @@
 """Releases: the marts, written so that they can be read for years and checked by anyone.
 
-Here: when a release is due, what is in one, and how it takes the place of the one before. A release is a directory
+Here: when a release is due, how one is written, and how it takes the place of the one before. A release is a directory
 under ``published/`` that is complete or absent, and never changed afterwards; ``published/current`` points at the one
 being served. Not here: whether the figures are sound (the checks of the build come first, and only then the caller
-publishes), nor how long releases are kept.
+publishes), what the marts' files are (``marts.py``), nor how long releases are kept.
 
 Nothing here is about a person: only the tables of schema ``marts`` go out, as tables of their own.
 """
@@ -17,60 +17,21 @@ import platform
 import re
 import shutil
 import tomllib
-from collections import deque
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
 from importlib.metadata import version
-from math import prod
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 from filelock import FileLock
-from pyarrow.csv import WriteOptions, write_csv
 
 from orchestration.ledger import Entry, Ledger
+from orchestration.marts import MARTS, PublicationError, content_sha256, copy_marts, export_marts, quoted
 from orchestration.records import record
 from orchestration.settings import PROJECT_ROOT, Settings
-
-MARTS: Mapping[str, tuple[str, ...]] = {
-    "mart_q1_pass_rate": ("as_of_date", "counting_unit", "component"),
-    "mart_q2_pass_rate_by_participation": ("as_of_date", "counting_unit", "component", "participation_type"),
-    "mart_q3_certificates": ("as_of_date", "counting_unit", "participation_type"),
-    "mart_q4_completed_and_certified": ("as_of_date", "counting_unit", "participation_type"),
-    "mart_q5_completed_not_certified": ("as_of_date", "counting_unit", "participation_type"),
-    "mart_non_success_reasons": ("as_of_date", "counting_unit", "component", "participation_type", "reason"),
-    "mart_revisions": (
-        "known_after",
-        "delivery_id",
-        "mart",
-        "as_of_date",
-        "counting_unit",
-        "component",
-        "participation_type",
-        "reason",
-        "measure",
-    ),
-    "mart_outcome_cube": (
-        "as_of_date",
-        "regime_code",
-        "cohort_quarter",
-        "component",
-        "participation_type",
-        "sex",
-        "age_group",
-        "nationality_group",
-        "region",
-        "agency_kbo",
-        "outcome",
-    ),
-}
-"""Every mart that is published, with its grain: the columns that identify a row and by which its rows are ordered."""
 
 AS_KNOWN = "as-known"
 """Folder, beside the releases, of those of earlier states of knowledge. None of them is served."""
@@ -79,19 +40,9 @@ _CODE = ("orchestration", "schemas", "dbt_project")
 _CODE_SUFFIXES = {".py", ".sql", ".yml", ".csv", ".md"}
 _NOT_CODE = {"target", "logs", "dbt_packages", "__pycache__"}
 _ASIDE = ".partial"
-_CSV_BATCH = 1 << 16
-_CSV_THREADS = 2
-_LARGE = 100_000
-"""Rows of a mart from which on their order is worth a thought."""
-_LARGEST_NUMBER = (1 << 63) - 1
-
 
 Inputs = tuple[list[dict[str, Any]], str]
 """What a release is made of: deliveries, as its manifest lists them, and the version of the code."""
-
-
-class PublicationError(Exception):
-    """The warehouse is not in a state to be published. What was published stays as it is."""
 
 
 class UnknownRelease(Exception):
@@ -272,8 +223,8 @@ def _write(settings: Settings, aside: Path, deliveries: list[dict[str, Any]], co
     (internal / "parquet").mkdir(parents=True)
     with duckdb.connect(":memory:", config=_engine(settings)) as connection:
         known_on, synthetic = _open_warehouse(connection, settings, deliveries)
-        _copy_marts(connection, internal / "kbi_marts.duckdb")
-        rows = _export_marts(connection, internal / "parquet")
+        copy_marts(connection, internal / "kbi_marts.duckdb")
+        rows = export_marts(connection, internal / "parquet")
     marts = [
         {"name": mart, "rows": rows[mart], "content_sha256": content_sha256(internal / "parquet" / f"{mart}.parquet")}
         for mart in MARTS
@@ -311,7 +262,7 @@ def _open_warehouse(
     """Attach the warehouse as ``warehouse`` and see that it is of these deliveries and holds every mart."""
     if not settings.warehouse.exists():
         raise PublicationError(f"There is no warehouse at {settings.warehouse} to publish: run `kbi night`.")
-    connection.execute(f"attach {_quoted(settings.warehouse)} as warehouse (read_only)")
+    connection.execute(f"attach {quoted(settings.warehouse)} as warehouse (read_only)")
     built_from = connection.execute(
         "select delivery_id from warehouse.registry.deliveries where taken_at is not null"
         " order by extracted_at, delivery_id"
@@ -338,100 +289,6 @@ def _open_warehouse(
 
 def _is_empty(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
     return connection.execute(f"select 1 from warehouse.{table} limit 1").fetchone() is None
-
-
-def _copy_marts(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Real tables with their comments, in a file that any DuckDB from 1.0 on opens."""
-    connection.execute(f"attach {_quoted(path)} as published (storage_version 'v1.0.0')")
-    connection.execute("create schema published.marts")
-    # Of no use to these columns, and to try it on ten million rows takes a tenth of the time that writing them does.
-    connection.execute("set disabled_compression_methods = 'fsst'")
-    for mart in MARTS:
-        table = f"published.marts.{mart}"
-        connection.execute(f"create table {table} as {_in_order(connection, mart)}")
-        of_mart = "database_name = 'warehouse' and schema_name = 'marts' and table_name = ? and comment is not null"
-        for (comment,) in connection.execute(f"select comment from duckdb_tables() where {of_mart}", [mart]).fetchall():
-            connection.execute(f"comment on table {table} is {_quoted(comment)}")
-        for column, comment in connection.execute(
-            f"select column_name, comment from duckdb_columns() where {of_mart}", [mart]
-        ).fetchall():
-            connection.execute(f'comment on column {table}."{column}" is {_quoted(comment)}')
-
-
-def _in_order(connection: duckdb.DuckDBPyConnection, mart: str) -> str:
-    """A query of a mart's rows in the order of its grain.
-
-    Of a large one every row's texts become one number, of their places among those that occur, and back: to sort ten
-    million rows by ten texts costs three times as much.
-    """
-    first, *others = MARTS[mart]
-    table = f"warehouse.marts.{mart}"
-    plain = f"from {table} order by {', '.join(MARTS[mart])}"
-    types = {name: kind for name, kind, *_ in connection.execute(f"describe {table}").fetchall()}
-    (n_rows,) = connection.execute(f"select count(*) from {table}").fetchone()
-    if n_rows < _LARGE or any(types[name] != "VARCHAR" for name in others):
-        return plain
-    lists = ", ".join(f"list(distinct {name} order by {name})" for name in others)
-    filled = " and ".join(f"{name} is not null" for name in others)
-    n_filled, *values = connection.execute(f"select count(*) filter ({filled}), {lists} from {table}").fetchone()
-    size = prod(map(len, values))
-    if n_filled < n_rows or size > _LARGEST_NUMBER:
-        return plain
-    number, restored = "0::bigint", {}
-    for name, texts in zip(others, values, strict=True):
-        listed = ", ".join(map(_quoted, texts))
-        number = f"({number}) * {len(texts)} + enum_code({name}::enum({listed}))"
-        size //= len(texts)
-        restored[name] = f"[{listed}][number // {size} % {len(texts)} + 1] as {name}"
-    connection.execute(
-        f"create or replace temp table in_order as select * exclude ({', '.join(others)}), {number} as number "
-        f"from {table} order by {first}, number"
-    )
-    return f"select {', '.join(restored.get(name, name) for name in types)} from in_order"
-
-
-def _export_marts(connection: duckdb.DuckDBPyConnection, directory: Path) -> dict[str, int]:
-    """One Parquet file per mart, from the published tables. Returns rows per mart, the same in all three places."""
-    rows = {}
-    for mart in MARTS:
-        file = _quoted(directory / f"{mart}.parquet")
-        connection.execute(f"copy published.marts.{mart} to {file} (format parquet, compression zstd)")
-        counts = connection.execute(
-            " union all ".join(
-                f"select count(*) from {place}"
-                for place in (f"warehouse.marts.{mart}", f"published.marts.{mart}", file)
-            )
-        ).fetchall()
-        if len(set(counts)) != 1:
-            raise PublicationError(f"marts.{mart} has {counts} rows in warehouse, published file and Parquet.")
-        (rows[mart],) = counts[0]
-    return rows
-
-
-def content_sha256(path: Path) -> str:
-    """Hash of the rows of a Parquet file, whatever wrote it: SHA-256 of the CSV of its rows in the order of the file.
-
-    The CSV is UTF-8: a header of column names, commas, LF, no quotes (a value that would need them is an error: no
-    mart has any); NULL is empty, integers are digits, rates have six decimals, dates are ISO 8601.
-    """
-    file = pq.ParquetFile(path)
-    digest = hashlib.sha256((",".join(file.schema_arrow.names) + "\n").encode())
-    # A batch is hashed while the next ones become text: a large mart in half the time.
-    with ThreadPoolExecutor(_CSV_THREADS) as threads:
-        texts: deque[Future[pa.Buffer]] = deque()
-        for batch in file.iter_batches(_CSV_BATCH):
-            texts.append(threads.submit(_as_csv, batch))
-            if len(texts) > 2 * _CSV_THREADS:
-                digest.update(texts.popleft().result())
-        for text in texts:
-            digest.update(text.result())
-    return digest.hexdigest()
-
-
-def _as_csv(batch: pa.RecordBatch) -> pa.Buffer:
-    text = pa.BufferOutputStream()
-    write_csv(batch, text, WriteOptions(include_header=False, quoting_style="none"))
-    return text.getvalue()
 
 
 def _next_release_id(settings: Settings, known_on: date, identity: str) -> str:
@@ -535,7 +392,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _quoted(value: object) -> str:
-    return "'" + str(value).replace("'", "''") + "'"

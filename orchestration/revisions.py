@@ -25,7 +25,7 @@ from orchestration.answer import ANSWERED
 from orchestration.compiled_models import load_seeds
 from orchestration.history import quarantined_keys_file, versions_file
 from orchestration.ledger import Entry
-from orchestration.publication import MARTS
+from orchestration.marts import MARTS
 from orchestration.scope import CHILDREN, Scope, scratch_engine
 from orchestration.settings import Settings
 from schemas import EXTRACTS, PSEUDONYM_COLUMNS, Extract

@@ -85,8 +85,8 @@ def told_to_people() -> Iterator[None]:
     """What a look at the figures of a day can run into, as wrong usage or as a failure."""
     from orchestration.answer import AnswerError, DateOutOfRange
     from orchestration.dbt_runner import DbtFailed
+    from orchestration.marts import PublicationError
     from orchestration.past import NothingKnown, PastFailed
-    from orchestration.publication import PublicationError
     from orchestration.warehouse import NothingTaken
 
     try:

@@ -14,7 +14,7 @@ import pytest
 
 from orchestration import answer as module
 from orchestration.answer import ANSWERED, AnswerError, DateOutOfRange, answer, record_definitions
-from orchestration.publication import MARTS
+from orchestration.marts import MARTS
 from orchestration.settings import Settings
 from tests.publication.nights import KNOWN_ON, built, data_folder, reference
 from tests.reference.marts import Marts, reporting_dates

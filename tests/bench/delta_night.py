@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import click
 import duckdb
 
-from orchestration.publication import MARTS
+from orchestration.marts import MARTS
 from orchestration.simulation import simulate
 from tests.bench.night_against_plain_sql import KBI, THREADS, UNTIL, Cost, measured
 

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 import click
 import duckdb
 
-from orchestration.publication import MARTS
+from orchestration.marts import MARTS
 from orchestration.simulation import simulate
 from tests.bench.plain_sql import plain_script
 

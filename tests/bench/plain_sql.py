@@ -20,7 +20,7 @@ import pyarrow as pa
 from dbt.contracts.graph.manifest import Manifest
 from dbt.contracts.graph.nodes import ManifestNode
 
-from orchestration.publication import MARTS
+from orchestration.marts import MARTS
 from orchestration.revisions import SCHEMA as REVISIONS
 from tests.deliveries import COLUMNS, VALIDATED_AS
 from tests.warehouse_builds import DBT_PROJECT, SCHEMAS, parsed, run_dbt, write_registry

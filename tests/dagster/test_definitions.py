@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from orchestration.publication import MARTS
+from orchestration.marts import MARTS
 from schemas import DOSSIERS, EXTRACTS, RULES
 from tests.deliveries import COLUMNS
 

@@ -26,7 +26,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from orchestration.ledger import Ledger
-from orchestration.publication import content_sha256
+from orchestration.marts import content_sha256
 from orchestration.settings import PROJECT_ROOT
 from orchestration.status import status
 from tests.deliveries import COLUMNS, VALIDATED_AS, insz

@@ -16,9 +16,9 @@ import pytest
 from orchestration import past, warehouse
 from orchestration.dbt_runner import NodeResult
 from orchestration.ledger import Entry, Ledger
+from orchestration.marts import MARTS
 from orchestration.night_lock import night_lock
 from orchestration.past import KEPT, PastSettings
-from orchestration.publication import MARTS
 from orchestration.settings import Settings
 from tests.night.nights import Folder, bytes_under
 from tests.past.conftest import START, UNTIL, Story

@@ -18,9 +18,10 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from orchestration import publication
+from orchestration import marts, publication
 from orchestration.ledger import Ledger
-from orchestration.publication import MARTS, PublicationError, code_version, current, needs_publication, publish
+from orchestration.marts import MARTS, PublicationError
+from orchestration.publication import code_version, current, needs_publication, publish
 from orchestration.settings import DBT_PROJECT, Settings
 from tests.publication.nights import KNOWN_ON, TABLES, built, data_folder, taken
 from tests.reference.marts import GRAINS
@@ -196,7 +197,7 @@ def test_another_value_gives_another_hash(night):
     assert {mart for mart in MARTS if after[mart] != before[mart]} == {"mart_q5_completed_not_certified"}
 
 
-@pytest.mark.parametrize("large", [0, publication._LARGE])
+@pytest.mark.parametrize("large", [0, marts._LARGE])
 def test_the_same_rows_give_the_same_bytes(night, tmp_path, monkeypatch, large):
     """Whatever the order in which the warehouse stores them, how they are put in order, and how many threads write."""
     shuffled = data_folder(tmp_path / "shuffled")
@@ -209,7 +210,7 @@ def test_the_same_rows_give_the_same_bytes(night, tmp_path, monkeypatch, large):
     publish(night)
     engine = publication._engine
     monkeypatch.setattr(publication, "_engine", lambda settings: {**engine(settings), "threads": 1})
-    monkeypatch.setattr(publication, "_LARGE", large)
+    monkeypatch.setattr(marts, "_LARGE", large)
     publish(shuffled)
     for mart in MARTS:
         one, other = (internal(settings) / "parquet" / f"{mart}.parquet" for settings in (night, shuffled))
@@ -318,7 +319,7 @@ def _calls(monkeypatch, kill_at: int | None) -> list[str]:
 
     for target, name in (
         (Path, "rename"), (Path, "symlink_to"), (Path, "write_text"), (publication, "content_sha256"),
-        (publication, "_copy_marts"), (publication, "_export_marts"),
+        (publication, "copy_marts"), (publication, "export_marts"),
     ):  # fmt: skip
         counted(target, name)
     return calls

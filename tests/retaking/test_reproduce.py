@@ -8,8 +8,8 @@ import shutil
 
 import pytest
 
+from orchestration.marts import MARTS
 from orchestration.night_lock import night_lock
-from orchestration.publication import MARTS
 from orchestration.records import Record, add
 from tests.night.nights import Folder, bytes_under
 from tests.retaking.conftest import Story

@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from orchestration.publication import MARTS
+from orchestration.marts import MARTS
 from orchestration.revisions import CAUSES, GRAIN
 from orchestration.simulation.deliveries import simulate
 from tests.deliveries import combined, insz, minimal_registry, write_delivery
