@@ -7,7 +7,7 @@ Whose a row is, its number tells. A row that names nobody belongs to the person 
 one that only deletes, to the person whose rows had its identifier. An identifier that somebody else's row has too is
 nobody's: what hangs on it stays. A number that replaces an erased person's, or is replaced by it, is that person's too.
 
-In a row that is somebody else's an erased number may stand too: its tombstone takes its place there.
+In a text of a row that is somebody else's an erased number may stand too: its tombstone takes its place there.
 
 Of a file that is changed the text is kept, as Parquet, so line numbers count what is left. Columns that the contract
 does not know are not kept, once anybody is erased: nobody reads them, and nobody can say whom they name.
@@ -143,7 +143,8 @@ class _Delivery:
         for extract in (extract for name, extract in EXTRACTS.items() if name in self._texts):
             queries += [f"select {column} as number from text_{extract.name}" for column in extract.insz_columns]
             if not self._dossiers:
-                others = [column for column in extract.names if column not in extract.insz_columns]
+                # Not in identifiers: by these, rows that tell of nobody are known again, now and later.
+                others = [column.name for column in extract.columns if column.kind not in ("insz", "id")]
                 self._run(f"create table mentions_{extract.name} as {mentions_query(f'text_{extract.name}', others)}")
                 queries.append(f"select number from mentions_{extract.name}")
         if self._dossiers:

@@ -97,7 +97,8 @@ class Machine:
     """A landing zone and a data folder, and what the contract says of them.
 
     ``expected``: result and code of every delivery. ``refused``: when those refused were extracted; ``sound``: those of
-    them whose bytes are not damaged. ``states``: the contents of the registry with the last delivery of a night.
+    them whose bytes are not damaged, and ``damaged`` the others that have a place among them. ``states``: the contents
+    of the registry with the last delivery of a night.
     """
 
     directory: Path
@@ -105,6 +106,7 @@ class Machine:
     expected: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     refused: dict[str, date] = field(default_factory=dict)
     sound: dict[str, Step] = field(default_factory=dict)
+    damaged: dict[str, Step] = field(default_factory=dict)
     last_taken: date | None = None
     states: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
@@ -139,7 +141,7 @@ class Machine:
             file.write_bytes(good + b"\x00" if file.suffix == ".csv" else b"{")
             if file.suffix == ".csv":
                 code = self._refusal(step, day) or "checksum_mismatch"
-                self.refused[delivery_id] = day
+                self.refused[delivery_id], self.damaged[delivery_id] = day, step
             else:
                 # Its time cannot be read: it has no place among the others.
                 code = "manifest_invalid"
@@ -150,6 +152,7 @@ class Machine:
                 return
             file.write_bytes(good)
             del self.refused[delivery_id]
+            self.damaged.pop(delivery_id, None)
         self._expect(delivery_id, step, day)
         if step.fault == "killed":
             self.die(step.at)
@@ -193,6 +196,10 @@ class Machine:
             if other in self.refused and not self._refusal(self.sound[other], when):
                 del self.refused[other]
                 self._expect(other, self.sound[other], when)
+        # Or only its bytes are in its way.
+        for other, damaged in self.damaged.items():
+            if not self._refusal(damaged, self.refused[other]):
+                self.expected[other] = ("refused", "checksum_mismatch")
 
     def night(self) -> None:
         """Take what can be taken; a second time nothing is taken, and what is told of the rest is for good."""
