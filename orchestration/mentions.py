@@ -1,4 +1,4 @@
-"""Numbers of persons that stand in something about somebody else: a reason in words, an identifier, a remark.
+"""Numbers of persons that stand in something about somebody else: a reason in words, a code, a remark.
 
 Here: finding what may be a person's number in any text or bytes, and putting something else in its place. Not here:
 whose numbers these are, and what takes their place (``redacting.py``).

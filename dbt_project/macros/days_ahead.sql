@@ -1,5 +1,6 @@
 {# Of the rows that name a day from known_on on: whose they are, and the days they name, in four columns.
-   days: columns of the relation, at most four. parent, link: the relation that tells whose a row is, and by what. #}
+   days: columns of the relation, at most four. parent, link: the relation that tells whose a row is, and by what.
+   The model has a CTE `knowledge` with known_on. #}
 {% macro days_ahead(relation, days, parent=none, link=none) -%}
     select
         {% if parent %}parents{% else %}named{% endif %}.person_key,
