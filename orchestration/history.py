@@ -67,7 +67,9 @@ def has_todays_shape(directory: Path) -> bool:
     there = [(path, extract) for name, extract in EXTRACTS.items() if (path := versions_file(directory, name)).exists()]
     try:
         return all(pq.read_schema(path).names == list(validated_schema(extract)) for path, extract in there)
-    except pa.ArrowInvalid:
+    except PermissionError:
+        raise
+    except (pa.ArrowException, OSError):  # depending on where in its footer a file is damaged
         return False
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -54,13 +56,27 @@ def test_what_was_damaged_is_as_it_was(story: Story, rebuilt: tuple[Folder, str]
     assert folder.settings.quarantine.stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.parametrize("damaged", [False, True], ids=["another version's", "damaged"])
-def test_rows_of_another_shape_are_no_rows(story: Story, tmp_path: Path, damaged: bool) -> None:
+def _another_versions(rows: bytes) -> bytes:
+    there = io.BytesIO()
+    pl.read_parquet(rows).with_columns(reden=pl.lit("ZIEK")).write_parquet(there)
+    return there.getvalue()
+
+
+def _with_a_damaged_footer(rows: bytes) -> bytes:
+    length = int.from_bytes(rows[-8:-4], "little")
+    return rows[: -8 - length] + b"\xff" * length + rows[-8:]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [_another_versions, _with_a_damaged_footer, lambda rows: rows[:100]],
+    ids=["another version's", "damaged", "cut off"],
+)
+def test_rows_of_another_shape_are_no_rows(story: Story, tmp_path: Path, changed: Callable[[bytes], bytes]) -> None:
     shutil.copytree(story.folder.directory, tmp_path / "copied", symlinks=True)
     folder = Folder(tmp_path / "copied", story.folder.variables)
     path = folder.settings.validated / FULL / "opschortingen.parquet"
-    rows = pl.read_parquet(path).with_columns(reden=pl.lit("ZIEK"))
-    path.write_bytes(b"damaged") if damaged else rows.write_parquet(path)
+    path.write_bytes(changed(path.read_bytes()))
     before = folder.releases()
     ran = folder.night()
     assert ran.exit_code == 1 and "kbi rebuild" in ran.stderr
