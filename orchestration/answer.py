@@ -26,6 +26,7 @@ import duckdb
 from orchestration.compiled_models import CATALOG, is_view, statement
 from orchestration.marts import MARTS
 from orchestration.settings import Settings
+from orchestration.sql import quoted
 
 ANSWERED = tuple(mart for mart in MARTS if mart not in ("mart_outcome_cube", "mart_revisions"))
 """The marts an answer holds. The cube is for exploring, and dear for a day outside its window; revisions are of days
@@ -169,7 +170,7 @@ def answer(settings: Settings, as_of: date | None = None) -> Answer:
 def _open(connection: duckdb.DuckDBPyConnection, warehouse: Path) -> tuple[date, bool, dict[str, str]]:
     """Attach both databases. Returns the date of the last delivery, whether it is synthetic, and the definitions."""
     try:
-        connection.execute(f"attach {_quoted(warehouse)} as {_STORED} (read_only)")
+        connection.execute(f"attach {quoted(warehouse)} as {_STORED} (read_only)")
         connection.execute(f"attach ':memory:' as {CATALOG}")
         ((known_on, synthetic),) = connection.execute(
             f"select known_on, synthetic from {_STORED}.registry.knowledge"
@@ -205,7 +206,3 @@ def _rows(connection: duckdb.DuckDBPyConnection, mart: str) -> tuple[dict[str, A
     rows = connection.execute(f"from {CATALOG}.marts.{mart} order by {', '.join(MARTS[mart])}")
     columns = [column[0] for column in rows.description]
     return tuple(dict(zip(columns, row, strict=True)) for row in rows.fetchall())
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"

@@ -8,11 +8,13 @@ printed beside it. The headline is fixed: persons, as each question asks, the mi
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from babel.dates import format_date
@@ -29,7 +31,6 @@ _READINGS = {
     "n_evaluated": "geslaagd van de geëvalueerden",
     "n_ended": "geslaagd van de beëindigden (lezing van de minister in 2016)",
 }
-_GAPS = {"n_evaluated": "pass_rate_evaluated_gap", "n_ended": "pass_rate_ended_gap"}
 _CELLS = {
     "n_certified_passed": "geslaagd en met attest (vraag 4)",
     "n_uncertified_passed": "geslaagd, attest nog niet uitgereikt",
@@ -73,7 +74,7 @@ def as_summary(answer: Answer) -> str:
         lines.append(
             f"  {label} {_SHORT[component]:<4}verplicht {_share(compulsory['n_passed'], compulsory['n_evaluated'])},"
             f" rechthebbend {_share(voluntary['n_passed'], voluntary['n_evaluated'])};"
-            f" verschil {_points(compulsory['pass_rate_evaluated_gap'])}"
+            f" verschil {_gap(compulsory, voluntary, 'n_evaluated')}"
         )
     cells = _of_all(answer, "mart_q4_completed_and_certified")
     certified = _of_all(answer, "mart_q3_certificates")["n_certified"]
@@ -213,7 +214,7 @@ def _compared(label: str, old: int, new: int) -> str:
 
 
 def _compared_share(label: str, old: tuple[int, int], new: tuple[int, int]) -> str:
-    shares = [Decimal(n) * 100 / of if of else None for n, of in (old, new)]
+    shares = [Fraction(100 * n, of) if of else None for n, of in (old, new)]
     told = ["n.v.t." if share is None else f"{_tenths(share)} %" for share in shares]
     if None in shares:
         return _columns(label, *told, "n.v.t.")
@@ -274,7 +275,7 @@ def _participation(answer: Answer) -> list[str]:
                     (("verplicht", compulsory["n_passed"], compulsory[of]),
                      ("rechthebbend", voluntary["n_passed"], voluntary[of])), indent=6
                 ),
-                f"      verschil (verplicht min rechthebbend): {_points(compulsory[_GAPS[of]])}",
+                f"      verschil (verplicht min rechthebbend): {_gap(compulsory, voluntary, of)}",
             ]  # fmt: skip
     undetermined = _q2(answer, "mo", "undetermined")["n_population"]
     return lines + _rule(
@@ -394,21 +395,26 @@ def _shares(shares: Iterable[tuple[str, int, int]], indent: int = 4) -> list[str
 
 
 def _share(numerator: int, denominator: int, width: int = 0) -> str:
-    share = f"{_tenths(Decimal(numerator) * 100 / denominator)} %" if denominator else "n.v.t."
+    share = f"{_tenths(Fraction(100 * numerator, denominator))} %" if denominator else "n.v.t."
     return f"{share:>{width}} ({_count(numerator)} van {_count(denominator)})"
 
 
-def _points(gap: Decimal | None) -> str:
-    return "n.v.t." if gap is None else f"{_signed(gap * 100)} procentpunt"
+def _gap(one: Row, other: Row, of: str) -> str:
+    # From the counts: the mart's gap is rounded already, and rounding that again may give another tenth.
+    if not one[of] or not other[of]:
+        return "n.v.t."
+    points = 100 * (Fraction(one["n_passed"], one[of]) - Fraction(other["n_passed"], other[of]))
+    return f"{_signed(points)} procentpunt"
 
 
-def _signed(points: Decimal) -> str:
+def _signed(points: Fraction) -> str:
     return _tenths(points, "+#,##0.0;-#,##0.0")
 
 
-def _tenths(value: Decimal, pattern: str = "#,##0.0") -> str:
-    # Rounded here, half away from zero like the marts: babel rounds half to even. Adding 0 makes a minus zero zero.
-    return format_decimal(value.quantize(Decimal("0.1"), ROUND_HALF_UP) + 0, pattern, locale=_LOCALE)
+def _tenths(value: Fraction, pattern: str = "#,##0.0") -> str:
+    # Rounded here, exactly and half away from zero like the marts: babel rounds half to even.
+    tenths = math.floor(10 * abs(value) + Fraction(1, 2))
+    return format_decimal(Decimal(tenths if value > 0 else -tenths) / 10 + 0, pattern, locale=_LOCALE)
 
 
 def _count(n: int) -> str:

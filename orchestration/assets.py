@@ -258,8 +258,8 @@ def release(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     settings: Settings = context.resources.night
     with told_to_people(settings):
         published = publication.publish(settings)
-    manifest = published.manifest
-    is_held = publication.rollback_in_force(settings)
+        manifest = published.manifest
+        is_held = publication.rollback_in_force(settings)
     said = "stays served, rolled back to and nothing new since:" if is_held else "published"
     reporter(context.log)(f"{said} {published.release_id}, known on {manifest['known_on']}")
     return dg.MaterializeResult(

@@ -87,8 +87,9 @@ def rule_results(entries: Sequence[Entry]) -> Iterator[dg.AssetCheckResult]:
 )
 def no_delivery_refused(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
     """Fail the run for the deliveries that it refused, once."""
-    refused = [told for told in outcomes_of(context.instance, context.run.run_id) if told.result == "refused"]
-    news = [told for told in refused if told.is_news]
+    told = outcomes_of(context.instance, context.run.run_id)
+    refused = [one for one in told if one.result == "refused"]
+    news = [one for one in refused if one.is_news]
     yield dg.AssetCheckResult(
         passed=not news,
         asset_key=DELIVERIES_KEY,
@@ -96,5 +97,5 @@ def no_delivery_refused(context: dg.AssetCheckExecutionContext) -> Iterator[dg.A
         metadata={"n_refused": len(news), "n_refused_before": len(refused) - len(news)},
     )
     if news:
-        reasons = "\n".join(f"{told.delivery_id}: {told.code}: {told.detail}" for told in news)
-        raise dg.Failure(f"Refused, the others were taken:\n{reasons}", allow_retries=False)
+        reasons = "\n".join(f"{one.delivery_id}: {one.code}: {one.detail}" for one in news)
+        raise dg.Failure(f"Refused: {len(news)} of {len(told)} deliveries.\n{reasons}", allow_retries=False)

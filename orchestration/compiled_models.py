@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from orchestration.settings import DBT_PROJECT
+from orchestration.sql import quoted
 
 CATALOG = "warehouse"
 
@@ -75,7 +75,7 @@ def load_seeds(connection: duckdb.DuckDBPyConnection, manifest: Mapping[str, Any
             continue
         connection.execute(f'create schema if not exists {CATALOG}."{node["schema"]}"')
         types = ", ".join(f"'{column}': '{kind}'" for column, kind in node["config"]["column_types"].items())
-        path = str(Path(DBT_PROJECT) / node["original_file_path"]).replace("'", "''")
+        path = quoted(DBT_PROJECT / node["original_file_path"])
         connection.execute(
-            f"create table {node['relation_name']} as from read_csv('{path}', header = true, columns = {{{types}}})"
+            f"create table {node['relation_name']} as from read_csv({path}, header = true, columns = {{{types}}})"
         )

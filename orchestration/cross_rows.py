@@ -17,8 +17,10 @@ import polars as pl
 
 import schemas
 from orchestration.history import ENDED_IN, ROW_NUMBER, ended_file, versions_file
+from orchestration.merging import PRESENT_RECORDS
 from orchestration.number_changes import NumberChanges
-from schemas import Extract
+from orchestration.sql import quoted
+from schemas import CHILDREN, Extract
 
 BATCH_ROWS = 250_000
 """Rows judged at a time: bounds the memory of a verdict."""
@@ -63,17 +65,17 @@ class CrossRows:
             }
         )
         for name, path in texts.items():
-            self._run(f"create view delivered_{name} as from read_parquet({_quoted(path)})")
+            self._run(f"create view delivered_{name} as from read_parquet({quoted(path)})")
         self._texts = texts
         self._once_waiting = waiting
         for name, path in waiting.items():
-            self._run(f"create view once_waiting_{name} as from read_parquet({_quoted(path)})")
+            self._run(f"create view once_waiting_{name} as from read_parquet({quoted(path)})")
         for name, query in known.items():
             self._run(f"create view known_{name} as {query}")
         # Narrow, for they are joined to every row: of a registry of millions these tables are what fills the memory.
         self._run("create type standing as enum ('present', 'quarantined', 'missing')")
         self._run("create table numbers (number varchar, person_key varchar, parent_state standing)")
-        self._run("create table current_keys (person_key varchar, current_key varchar)")
+        self._run("create table current_keys (person_key varchar, current_key varchar, steps bigint)")
         self._run("create table person_states (person_key varchar, state standing)")
 
     def close(self) -> None:
@@ -145,7 +147,8 @@ class CrossRows:
         edges = self._frame(f'select old_person_key as "old", new_person_key as "new" from ({changes})')
         self._duckdb.register("followed", NumberChanges(edges).current().to_arrow())
         self._run(
-            "create or replace table current_keys as select number as person_key, current as current_key from followed"
+            "create or replace table current_keys as "
+            "select number as person_key, current as current_key, steps from followed"
         )
         self._duckdb.unregister("followed")
 
@@ -275,31 +278,50 @@ class CrossRows:
 
     # -- rows with their facts --------------------------------------------------------------------------------------
 
-    def still_waiting(self, extract: Extract) -> pl.DataFrame:
-        """Rows that wait for their parents and whose key this delivery does not bring (view ``waiting_<extract>``).
+    def still_waiting(self, extract: Extract, touched: pl.DataFrame) -> pl.DataFrame:
+        """Rows that wait for their parents and whose key this delivery does not bring (table ``waiting_<extract>``).
 
-        A dossier speaks for its whole person: of that person no row waits any longer.
+        A dossier speaks for its whole person: of that person no row waits any longer, but for target-group records
+        earlier than the one it shows, which end before that.
+
+        Args:
+            touched: keys of this extract that the delivery's own rows have brought into the state.
         """
-        name = extract.name
+        name, parent = extract.name, CHILDREN.get(extract.name)
         same = " and ".join(f"delivered.{column} = rows.{column}" for column in extract.key)
         brought = (
             f"exists (select 1 from delivered_{name} as delivered where {same})" if name in self._texts else "false"
         )
-        spoken_for = "false"
+        spoken_for, ended, joins = "false", "", ""
         if self._has_dossiers and "insz" in extract.insz_columns:
-            spoken_for = """exists (
-                select 1
-                from numbers
-                left join current_keys on numbers.person_key = current_keys.person_key
-                inner join dossier_persons as persons
-                    on coalesce(current_keys.current_key, numbers.person_key) = persons.person_key
-                where numbers.number = rows.insz and persons.status = 'brought'
-            )"""
             self.meet_numbers(extract, "once_waiting")
-        self._run(f"""
-            create table waiting_{name} as
-            select * from once_waiting_{name} as rows where not {brought} and not {spoken_for}
-        """)
+            spoken_for = "spoken.person_key is not null"
+            joins = """
+                left join (
+                    select numbers.number, persons.person_key
+                    from numbers
+                    left join current_keys on numbers.person_key = current_keys.person_key
+                    inner join dossier_persons as persons
+                        on coalesce(current_keys.current_key, numbers.person_key) = persons.person_key
+                    where persons.status = 'brought'
+                ) as spoken on rows.insz = spoken.number
+            """
+            if name == "doelgroepen":
+                joins += f"left join ({PRESENT_RECORDS}) as present on spoken.person_key = present.person_key"
+                spoken_for += " and cast(rows.begin as date) >= present.begin"
+                ended = "replace (coalesce(rows.einde, cast(cast(present.begin - 1 as date) as varchar)) as einde)"
+        elif self._has_dossiers and parent in self._texts:
+            # Whose it is, the row tells that it names: one that came with a dossier now.
+            (key,) = schemas.EXTRACTS[parent].key
+            spoken_for = f"rows.{key} in (select {key} from delivered_{parent})"
+        with self._registered({"touched": touched}):
+            self._run(f"""
+                create table waiting_{name} as
+                select rows.* {ended}
+                from once_waiting_{name} as rows
+                {joins}
+                where not {brought} and not coalesce({spoken_for}, false)
+            """)
         return self._frame(f"select * from waiting_{name}")
 
     def batches(
@@ -321,8 +343,27 @@ class CrossRows:
         for column in extract.insz_columns:
             joins.append(f"left join numbers as {column}_known on rows.{column} = {column}_known.number")
             columns.append(f"{column}_known.person_key as {schemas.PSEUDONYM_COLUMNS[column]}")
+        stays = "known.{0}"
+        if extract.name == "personen" and known_fill_in and name in self._known:
+            # A dossier may come under another number than the row that was known of its person (R1: the nearest).
+            joins.append(f"""
+                left join current_keys on insz_known.person_key = current_keys.person_key
+                left join (
+                    select distinct on (owner) *
+                    from (
+                        select
+                            known.*,
+                            coalesce(current_keys.current_key, known.person_key) as owner,
+                            coalesce(current_keys.steps, 0) as steps
+                        from known_{name} as known
+                        left join current_keys on known.person_key = current_keys.person_key
+                    )
+                    order by owner, steps, kbi_nummer desc nulls last, person_key
+                ) as nearest on coalesce(current_keys.current_key, insz_known.person_key) = nearest.owner
+            """)
+            stays = "case when known.person_key is not null then known.{0} else nearest.{0} end"
         for column in known_fill_in if name in self._known else ():
-            columns[columns.index(f"rows.{column}")] = f"coalesce(rows.{column}, known.{column}) as {column}"
+            columns[columns.index(f"rows.{column}")] = f"coalesce(rows.{column}, {stays.format(column)}) as {column}"
         if known_fill_in and name in self._known:
             same = [
                 f"{column}_known.person_key = known.{schemas.PSEUDONYM_COLUMNS[column]}"
@@ -376,7 +417,7 @@ class CrossRows:
         columns = [name for name in schemas.validated_schema(extract) if name != schemas.DELIVERED_IN]
         # A key has one row in the state, so two rows are the same if both of these are.
         identity = f"hash({', '.join(_key(extract))}) as key_hash, hash({', '.join(columns)}) as row_hash"
-        rows = f"read_parquet({_quoted(brought)}, file_row_number = true)"
+        rows = f"read_parquet({quoted(brought)}, file_row_number = true)"
         with self._registered(frames):
             self._run(f"""
                 create or replace temp table ceasing as
@@ -385,14 +426,14 @@ class CrossRows:
         self._run(f"create or replace temp table brought as select file_row_number as place, {identity} from {rows}")
         self._write(
             f"""
-            select {", ".join(columns)}, {_quoted(delivery_id)} as {schemas.DELIVERED_IN}
+            select {", ".join(columns)}, {quoted(delivery_id)} as {schemas.DELIVERED_IN}
             from {rows}
             where file_row_number in (select place from brought anti join ceasing using (key_hash, row_hash))
             """,
             versions_file(into, extract.name),
         )
         self._write(
-            f"select {schemas.DELIVERED_IN}, {ROW_NUMBER}, {_quoted(delivery_id)} as {ENDED_IN} "
+            f"select {schemas.DELIVERED_IN}, {ROW_NUMBER}, {quoted(delivery_id)} as {ENDED_IN} "
             "from ceasing anti join brought using (key_hash, row_hash)",
             ended_file(into, extract.name),
         )
@@ -413,8 +454,8 @@ class CrossRows:
     def _write(self, query: str, path: Path) -> None:
         """Write the rows of a query, if there are any."""
         path.parent.mkdir(exist_ok=True)
-        self._run(f"copy ({query}) to {_quoted(path)} (format parquet, compression zstd, compression_level 1)")
-        if not self._count(f"read_parquet({_quoted(path)})"):
+        self._run(f"copy ({query}) to {quoted(path)} (format parquet, compression zstd, compression_level 1)")
+        if not self._count(f"read_parquet({quoted(path)})"):
             path.unlink()
 
     @contextmanager
@@ -428,7 +469,7 @@ class CrossRows:
                 self._duckdb.unregister(name)
 
     def _count(self, relation: str) -> int:
-        (n,) = self._duckdb.execute(f"select count(*) from {relation}").fetchone()  # type: ignore[misc]
+        (n,) = self._duckdb.execute(f"select count(*) from {relation}").fetchone()
         return int(n)
 
     def _frame(self, query: str) -> pl.DataFrame:
@@ -446,7 +487,3 @@ def _batches(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[pl.D
 
 def _key(extract: Extract) -> list[str]:
     return [schemas.PSEUDONYM_COLUMNS.get(column, column) for column in extract.key]
-
-
-def _quoted(value: object) -> str:
-    return "'" + str(value).replace("'", "''") + "'"

@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestration.disk import write_whole
 from orchestration.night_lock import Busy, night_lock
 from orchestration.settings import Settings, cannot_write, load_settings
 
@@ -70,9 +71,7 @@ def prepare(settings: Settings) -> Path:
     configuration = home / "dagster.yaml"
     text = CONFIGURATION.format(history=json.dumps(str(home / "history" / "runs")))
     if not configuration.exists() or configuration.read_text(encoding="utf-8") != text:
-        aside = configuration.with_suffix(".partial")
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(configuration)
+        write_whole(configuration, text.encode())
     return home
 
 

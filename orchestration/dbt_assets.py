@@ -29,6 +29,7 @@ _SAID_BY_TEST = {
     "relationships": "Every {column_name} occurs in {to}.{field}.",
     "unique_grain": "No two rows have the same {columns}.",
     "same_row_count": "As many rows as {compare_to}: no join lost or multiplied one.",
+    "whole_row_sets": "Every reporting date has all its {n_rows} rows.",
     "is_balanced": "Rows delivered = rows accepted + rows quarantined + exact duplicates.",
 }
 """What the generic tests say of a model, with their arguments to fill in."""
@@ -89,12 +90,12 @@ def build_models(project: Project) -> dg.AssetsDefinition:
     )
     def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         settings: Settings = context.resources.night
-        if not context.is_subset and not (warehouse.needs_build(settings) or publication.needs_publication(settings)):
-            reporter(context.log)("The warehouse is up to date and published: nothing to build.")
-            yield from _still_holding(context, project)
-            return
         with told_to_people(settings):
-            yield from _build(context, settings, project, lineage)
+            if context.is_subset or warehouse.needs_build(settings) or publication.needs_publication(settings):
+                yield from _build(context, settings, project, lineage)
+            else:
+                reporter(context.log)("The warehouse is up to date and published: nothing to build.")
+                yield from _still_holding(context, project)
 
     return build.map_asset_specs(lambda spec: _described(spec, lineage))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from orchestration.disk import write_whole
 from orchestration.settings import DBT_PROJECT, Settings
 from orchestration.warehouse import dbt_environment
 
@@ -86,20 +86,32 @@ def compiled_project(settings: Settings) -> Project:
     """
     directory = settings.data / "dbt" / "project"
     digest = _project_digest()
-    stamp = directory / "digest"
-    if not stamp.exists() or stamp.read_text() != digest:
-        directory.parent.mkdir(parents=True, exist_ok=True)
+    found = _read(directory, digest)
+    if found is None:
+        directory.mkdir(parents=True, exist_ok=True)
         with FileLock(directory.with_suffix(".lock")):
-            if not stamp.exists() or stamp.read_text() != digest:
+            found = _read(directory, digest)
+            if found is None:
                 _compile(settings, directory)
-                stamp.write_text(digest)
-    return _read(directory, digest)
+                # Last: without it what lies there is not read.
+                write_whole(directory / "digest", digest.encode())
+                _loaded.cache_clear()
+                found = _read(directory, digest)
+    return found
+
+
+def _read(directory: Path, digest: str) -> Project | None:
+    """What was compiled of the project with this digest; None where that is not there, or not whole."""
+    try:
+        return _loaded(directory) if (directory / "digest").read_text() == digest else None
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 @lru_cache(maxsize=1)
-def _read(directory: Path, _digest: str) -> Project:
-    manifest = json.loads((directory / "manifest.json").read_bytes())
-    return Project(directory, manifest, json.loads((directory / "lineage.json").read_bytes()))
+def _loaded(directory: Path) -> Project:
+    manifest, lineage = (json.loads((directory / name).read_bytes()) for name in ("manifest.json", "lineage.json"))
+    return Project(directory, manifest, lineage)
 
 
 def _project_digest() -> str:
@@ -115,10 +127,10 @@ def _compile(settings: Settings, directory: Path) -> None:
 
     # Without introspection nothing is asked of a warehouse, so there need not be one yet.
     _invoke(settings, ["compile", "--no-introspect", "--no-populate-cache"])
-    directory.mkdir(exist_ok=True)
-    shutil.copyfile(settings.dbt_target / "manifest.json", directory / "manifest.json")
-    manifest = json.loads((directory / "manifest.json").read_bytes())
-    (directory / "lineage.json").write_text(json.dumps(column_lineage(manifest, DBT_PROJECT)))
+    manifest = (settings.dbt_target / "manifest.json").read_bytes()
+    lineage = column_lineage(json.loads(manifest), DBT_PROJECT)
+    write_whole(directory / "manifest.json", manifest)
+    write_whole(directory / "lineage.json", json.dumps(lineage).encode())
 
 
 def build(

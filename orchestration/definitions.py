@@ -14,7 +14,7 @@ from orchestration import dagster_home, dbt_runner
 from orchestration.assets import NIGHT, ingest, release, retake, revisions_spec
 from orchestration.checks import NO_DELIVERY_REFUSED, no_delivery_refused
 from orchestration.dbt_assets import build_models
-from orchestration.deliveries import delivery_directories
+from orchestration.deliveries import MANIFEST, delivery_directories
 from orchestration.night_lock import night_lock
 from orchestration.progress import progress, reporter
 from orchestration.settings import Settings, load_settings
@@ -25,7 +25,7 @@ _WHAT_TO_DO = {
     "ingest": "No delivery is half taken: those taken stay, the others are tried again by the next run.",
     "build": "The last release stays published. Repair what is named above and run the job again.",
     "published__release": "The last release stays published. Run the job again.",
-    NO_DELIVERY_REFUSED: "Have the delivery repaired and put in place under the same name; the next run takes it.",
+    NO_DELIVERY_REFUSED: "Whatever else could be taken was, and is published. docs/runbook.md lists the codes.",
 }
 
 
@@ -52,7 +52,10 @@ def new_deliveries_cursor(settings: Settings) -> str:
     """Identity of the manifests that lie there now: changes when one appears or changes. Opens no file."""
     digest = hashlib.sha256()
     for directory in delivery_directories(settings.landing):
-        stat = (directory / "manifest.json").stat()
+        try:
+            stat = (directory / MANIFEST).lstat()
+        except FileNotFoundError:
+            continue  # taken away meanwhile
         digest.update(f"{directory.name}\t{stat.st_mtime_ns}\t{stat.st_size}\n".encode())
     return digest.hexdigest()
 

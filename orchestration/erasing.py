@@ -30,12 +30,9 @@ from orchestration.pseudonyms import Key, load_key
 from orchestration.quarantine import quarantine_query
 from orchestration.redacting import LeftOut, numbers_written
 from orchestration.retaking import NotTaken, Report, RetakingFailed, keep, made_aside, replace_zones, retake
-from orchestration.scope import CHILDREN
 from orchestration.settings import Settings
 from orchestration.tombstones import PERSON, SCHEMA, Tombstones, stones
-from schemas import EXTRACTS, PSEUDONYM_COLUMNS
-
-_NOT_AN_EVENT = "geboortedatum"
+from schemas import CHILDREN, EXTRACTS, PSEUDONYM_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -223,7 +220,7 @@ def _find_last_days(
     for extract in sorted(EXTRACTS.values(), key=lambda extract: extract.name in CHILDREN):
         name, known = extract.name, f"({history_query(directories, extract.name)}) as rows"
         held_back = f"(select delivery_id, row as fields from quarantined where extract = '{name}') as rows"
-        dates = [c.name for c in extract.columns if c.kind == "date" and c.name != _NOT_AN_EVENT]
+        dates = extract.event_dates
         day = _latest(f"rows.{column}" for column in dates)
         day_held_back = _latest(f"try_cast({_field(column)} as date)" for column in dates)
         owners = []

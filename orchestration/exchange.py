@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from orchestration import records
+from orchestration.disk import reading
 from orchestration.records import Record
 from orchestration.settings import Settings
 
@@ -71,8 +72,9 @@ def complete(settings: Settings) -> None:
     if not is_pending(settings):
         return
     place = _place(settings)
-    told = json.loads((place / _PLAN).read_bytes())
-    plan = Plan(told["withdrawn"], tuple(told["changed"]), Record(**told["record"]), tuple(told["more"]))
+    with reading(place / _PLAN, "Restore KBI_DATA from a backup: nobody can tell what was to be done."):
+        told = json.loads((place / _PLAN).read_bytes()) if (place / _PLAN).exists() else {}
+        plan = Plan(told["withdrawn"], tuple(told["changed"]), Record(**told["record"]), tuple(told["more"]))
     from orchestration.past import held_off  # imports the publication, which nearly nobody needs who takes the lock
 
     # Nobody builds an earlier state of knowledge from one zone of before and one of after.

@@ -125,7 +125,7 @@ def explain(settings: Settings, as_of: date, old_id: str, new_id: str) -> Explan
         is_count = isinstance(was, int) and isinstance(now, int)
         explained = causes.get(key, {}) if is_count else {}
         named_dimensions = {name: value for name, value in zip(_DIMENSIONS, dimensions, strict=True) if value}
-        unexplained = (now - was - sum(explained.values())) if is_count else 0  # type: ignore[operator]
+        unexplained = (now - was - sum(explained.values())) if is_count else 0
         differences.append(Difference(mart, named_dimensions, measure, was, now, explained, unexplained))
     return Explanation(as_of, old.release_id, new.release_id, tuple(_notes(old, new)), tuple(differences))
 

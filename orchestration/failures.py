@@ -7,6 +7,7 @@ of foreseen failures (the modules that raise them).
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import dagster as dg
 import duckdb
 
 from orchestration.dbt_runner import DbtFailed
+from orchestration.disk import told
 from orchestration.manifest import BRUSSELS, Refusal
 from orchestration.marts import PublicationError
 from orchestration.retaking import NotTaken, RetakingFailed
@@ -30,7 +32,6 @@ _FORESEEN = (
     DbtFailed,
     NotTaken,
     NothingTaken,
-    PermissionError,
     PublicationError,
     Refusal,
     RetakingFailed,
@@ -53,18 +54,16 @@ def told_to_people(settings: Settings) -> Iterator[None]:
     except _FORESEEN as error:
         raise dg.Failure(str(error), allow_retries=False) from None
     except Exception as error:  # noqa: BLE001 - whatever it is, its text may hold personal data
-        where = _keep(error, settings)
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        message = (
-            f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}. The full error is kept in "
-            f"{where}: it may quote rows, so treat it as one."
-        )
+        message = f"{type(error).__name__} in {_place_of(error)}. {_kept(error, settings)}"
+        if isinstance(error, PermissionError):
+            message = f"{told(error, settings)}. Let the account of the warehouse read and write there. {message}"
+            raise dg.Failure(message, allow_retries=False) from None
         if _ran_out_of_memory(error):
             message = f"Memory ran out: give DuckDB more of it (KBI_MEMORY_LIMIT). {message}"
             raise dg.Failure(message, allow_retries=False) from None
         # Without a number it is no error of the system, but of a library that reads for us.
         if isinstance(error, OSError) and error.errno:
-            message = f"{error.strerror or type(error).__name__}: {error.filename or 'input or output'}. {message}"
+            message = f"{told(error, settings)}. {message}"
             raise dg.RetryRequested(RETRIES, SECONDS_BETWEEN) from dg.Failure(message)
         raise dg.Failure(message, allow_retries=False) from None
 
@@ -76,9 +75,20 @@ def _ran_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def _keep(error: BaseException, settings: Settings) -> Path:
-    settings.work.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = settings.work / f"error-{datetime.now(BRUSSELS):%Y%m%dT%H%M%S}.txt"
-    path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-    path.chmod(0o600)
-    return path
+def _place_of(error: BaseException) -> str:
+    """The last line of this project on the way to it: that of a library tells nobody what was going on."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(Path(__file__).parent)]
+    return f"{Path(own[-1].filename).name}, line {own[-1].lineno}" if own else "no code of ours"
+
+
+def _kept(error: BaseException, settings: Settings) -> str:
+    """Keep the full text where few may read it; say where. Where the disk is full it cannot be kept."""
+    path = settings.work / f"error-{datetime.now(BRUSSELS):%Y%m%dT%H%M%S.%f}.txt"
+    try:
+        settings.work.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write("".join(traceback.format_exception(error)))
+    except OSError as another:
+        return f"The full error could not be kept ({another.strerror})."
+    return f"The full error is kept in {path}: it may quote rows, so treat it as one."

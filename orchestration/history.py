@@ -18,13 +18,14 @@ never changed once their delivery is committed, and the state with any delivery 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from orchestration.sql import quoted_list
 from schemas import EXTRACTS, validated_schema
 
 ROW_NUMBER = "row_number"
@@ -80,7 +81,7 @@ def state_query(directories: Sequence[Path], extract: str) -> str:
         directories: of all deliveries up to that one, in the order in which they were taken; at least one.
     """
     versions = _versions(directories, extract)
-    ended = _existing(ended_file(directory, extract) for directory in directories)
+    ended = quoted_list(ended_file(directory, extract) for directory in directories)
     if not ended:
         return versions
     return (
@@ -102,7 +103,7 @@ def changes_query(before: Sequence[Path], deliveries: Sequence[Path], extract: s
     parts = []
     if any(versions_file(directory, extract).exists() for directory in deliveries):
         parts.append(f"select {columns}, true as is_new from ({state_query(deliveries, extract)})")
-    if ended := _existing(ended_file(directory, extract) for directory in deliveries):
+    if ended := quoted_list(ended_file(directory, extract) for directory in deliveries):
         parts.append(
             f"select {columns}, false as is_new from ({state_query(before, extract)}) "
             f"semi join read_parquet({ended}) using (delivered_in, {ROW_NUMBER})"
@@ -119,7 +120,7 @@ def history_query(directories: Sequence[Path], extract: str) -> str:
     """
     columns = f"select versions.* exclude (delivered_in, {ROW_NUMBER}), versions.delivered_in as known_from"
     versions = _versions(directories, extract)
-    endings = _existing(ended_file(directory, extract) for directory in directories)
+    endings = quoted_list(ended_file(directory, extract) for directory in directories)
     if not endings:
         return f"{columns}, cast(null as varchar) as known_until from ({versions}) as versions"
     return (
@@ -129,18 +130,8 @@ def history_query(directories: Sequence[Path], extract: str) -> str:
 
 
 def _versions(directories: Sequence[Path], extract: str) -> str:
-    files = _existing(versions_file(directory, extract) for directory in directories)
+    files = quoted_list(versions_file(directory, extract) for directory in directories)
     return (
         f"select * exclude (file_row_number), file_row_number as {ROW_NUMBER} "
         f"from read_parquet({files}, file_row_number = true)"
     )
-
-
-def _existing(paths: Iterable[Path]) -> str:
-    """A list of those files that are there, as SQL has it; empty text where none is."""
-    files = [_text(path) for path in paths if path.exists()]
-    return f"[{', '.join(files)}]" if files else ""
-
-
-def _text(value: object) -> str:
-    return "'" + str(value).replace("'", "''") + "'"

@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from orchestration import exchange, records
-from orchestration.deliveries import delivery_directories
+from orchestration.deliveries import MANIFEST, delivery_directories
+from orchestration.disk import ends_as_parquet
 from orchestration.dossiers import flatten
 from orchestration.history import has_todays_shape, state_query
 from orchestration.landing import archive, fingerprint, signature
@@ -32,6 +34,8 @@ from orchestration.tombstones import Tombstones
 from orchestration.validation import DeliveredRows, Limits, Verdict, validate
 from schemas import DELETED, DOSSIERS, EXTRACTS
 
+_MADE = ("quarantine", "validated")
+"""Zones of what is made of a delivery's bytes."""
 _A_NAME = re.compile(r"(?!.*\d{6})[\w .-]{1,64}")
 _NO_NAME = "(a name not repeated: it may be a value)"
 """Instead of an unexpected column's name that holds a number as long as a date, or what no name holds."""
@@ -92,8 +96,9 @@ def take_waiting(
             waiting.append(_Waiting(directory, read_manifest(directory, now)))
         except Refusal as refusal:
             waiting.append(_Waiting(directory, refusal))
+    dated = {one.directory.name: one.manifest.extracted_at for one in waiting if isinstance(one.manifest, Manifest)}
     for delivery in sorted(waiting, key=lambda delivery: delivery.order):
-        yield _Intake(settings, delivery, now, accept_volume, report).outcome()
+        yield _Intake(settings, delivery, now, accept_volume, report, dated).outcome()
     exchange.remove(_scratch(settings))
 
 
@@ -131,7 +136,11 @@ def archived_without(settings: Settings, directory: Path, target: Path, key: Key
 
 
 class _Intake:
-    """One delivery directory and what becomes of it."""
+    """One delivery directory and what becomes of it.
+
+    ``dated``: when the deliveries that lie in the landing zone now were extracted: one that was refused may have come
+    again with another date.
+    """
 
     def __init__(
         self,
@@ -140,8 +149,9 @@ class _Intake:
         now: datetime,
         accept_volume: Collection[str],
         report: Callable[[str], None],
+        dated: Mapping[str, datetime] = MappingProxyType({}),
     ) -> None:
-        self._settings, self._now, self._accept_volume = settings, now, accept_volume
+        self._settings, self._now, self._accept_volume, self._dated = settings, now, accept_volume, dated
         self._directory, self._manifest = delivery.directory, delivery.manifest
         self._ledger = Ledger(settings.ledger)
         self._before = self._ledger.of(delivery.directory.name)
@@ -210,7 +220,7 @@ class _Intake:
     def take(self, manifest: Manifest, signed: str) -> Entry:
         """Land, judge and commit it, or raise its refusal; nothing of a refused delivery stays."""
         taken = self._ledger.taken()
-        refuse_in_view_of(manifest, self._ledger.entries())
+        refuse_in_view_of(manifest, [self._as_it_lies(entry) for entry in self._ledger.entries()])
         key = load_key(self._settings, manifest.synthetic)
         if taken and taken[-1].key_version != key.version:
             raise SettingsError(
@@ -243,6 +253,12 @@ class _Intake:
             report=self._report,
         )
         return self._commit(manifest, aside, bytes_taken, signed, key, verdict, unexpected, left_out)
+
+    def _as_it_lies(self, entry: Entry) -> Entry:
+        """A refused delivery that has come again is awaited at its new date, not at the one it was refused with."""
+        if entry.status == "taken" or entry.delivery_id not in self._dated:
+            return entry
+        return entry.model_copy(update={"extracted_at": self._dated[entry.delivery_id]})
 
     def copy_without(self, target: Path, key: Key, tombstones: Tombstones) -> LeftOut:
         """Archive it at ``target``, and leave out of that what belongs to erased persons."""
@@ -322,12 +338,8 @@ class _Intake:
         unexpected: dict[str, tuple[str, ...]],
         left_out: LeftOut | None,
     ) -> Entry:
-        zones = {
-            "landing": self._settings.archive,
-            "quarantine": self._settings.quarantine,
-            "validated": self._settings.validated,
-        }
-        for name, zone in zones.items():
+        kept = [path.relative_to(aside) for zone in _MADE for path in (aside / zone).rglob("*.parquet")]
+        for name, zone in _zones(self._settings).items():
             target = zone / manifest.delivery_id
             exchange.remove(target)  # leftovers of a run that was killed before its ledger entry
             (aside / name).rename(target)
@@ -349,6 +361,7 @@ class _Intake:
             reconciliation=tuple(verdict.accounts),
             unexpected_columns=unexpected,
             withdrawn=self._before.withdrawn if self._before else (),
+            kept=tuple(sorted(path.as_posix() for path in kept)),
         )
         if manifest.delivery_id in self._accept_volume:
             records.record(self._settings, "accept_volume", delivery=manifest.delivery_id)
@@ -396,13 +409,12 @@ _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 def _make_zones(settings: Settings) -> None:
-    """Create the zones; those that hold persons' numbers are for their owner only."""
+    """Create the zones; those that hold rows about persons are for their owner only."""
     try:
-        for zone in (settings.archive, settings.quarantine, settings.work):
+        for zone in (settings.archive, settings.quarantine, settings.validated, settings.work):
             zone.mkdir(parents=True, exist_ok=True, mode=0o700)
             zone.chmod(0o700)
-        for zone in (settings.validated, settings.ledger):
-            zone.mkdir(parents=True, exist_ok=True)
+        settings.ledger.mkdir(parents=True, exist_ok=True)
         if not os.access(settings.data, os.W_OK):
             raise PermissionError(13, "Permission denied")
     except OSError as error:
@@ -413,20 +425,38 @@ def _make_zones(settings: Settings) -> None:
 
 
 def _see_that_nothing_is_lost(settings: Settings) -> None:
+    """Everything that was taken, and all that was made of it, must still be there.
+
+    Raises:
+        SettingsError: something is not, or was cut off.
+    """
     taken = Ledger(settings.ledger).taken()
+    zones = _zones(settings)
     for entry in taken:
-        for zone in (settings.validated, settings.quarantine):
-            if not (zone / entry.delivery_id).is_dir():
-                raise SettingsError(
-                    f"KBI_DATA: {zone / entry.delivery_id} is not there, though that delivery was taken. Restore it, "
-                    "or run `kbi rebuild`, which makes it again from the archive."
-                )
+        archived = settings.archive / entry.delivery_id
+        if not all((archived / path).exists() for path in (MANIFEST, *(str(file["path"]) for file in entry.files))):
+            raise SettingsError(
+                f"KBI_DATA: {archived} is not there or not whole, though that delivery was taken. Restore it from a "
+                "backup: nothing can be made of it again without."
+            )
+        made = [zones[zone] / entry.delivery_id / Path(*path) for zone, *path in (Path(k).parts for k in entry.kept)]
+        lost = [zones[zone] / entry.delivery_id for zone in _MADE if not (zones[zone] / entry.delivery_id).is_dir()]
+        if lost := lost or [path for path in made if not ends_as_parquet(path)]:
+            raise SettingsError(
+                f"KBI_DATA: {lost[0]} is damaged or not there, though that delivery was taken. Restore it, or run "
+                "`kbi rebuild`, which makes it again from the archive."
+            )
     # The first delivery has every extract, and all have the shape of the first.
     if taken and not has_todays_shape(first := settings.validated / taken[0].delivery_id):
         raise SettingsError(
             f"KBI_DATA: {first} is damaged, or its rows have other columns than this version of the program gives "
             "them. Run `kbi rebuild`, which makes all of them again from the archive."
         )
+
+
+def _zones(settings: Settings) -> dict[str, Path]:
+    """Where what is made aside of a delivery goes."""
+    return {"landing": settings.archive, "quarantine": settings.quarantine, "validated": settings.validated}
 
 
 def _scratch(settings: Settings) -> Path:

@@ -22,6 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from orchestration.deliveries import MANIFEST, IrregularFileError, list_folder, open_file
+from orchestration.disk import sync
 from orchestration.manifest import DeliveredFile, Manifest, Refusal, about, glimpse
 
 _MIB = 1 << 20
@@ -39,25 +40,23 @@ def archive(directory: Path, manifest: Manifest, target: Path) -> str:
     the entry of ``target`` in its parent folder, which is left to whoever renames it.
 
     Raises:
-        Refusal: as ``check_files``; ``target`` is incomplete then.
+        Refusal: ``file_missing``, ``checksum_mismatch``, ``manifest_invalid`` (a link on the way, or no file at its
+            end; a zip that would unpack elsewhere or without measure), ``file_unreadable`` (it may not be read, or is
+            no zip), ``row_count_mismatch`` (of dossiers). ``target`` is incomplete then.
     """
     target.mkdir(mode=0o700)
     with _new_file(target / MANIFEST) as copy:
         copy.write(manifest.content)
-    hashes = _check(directory, manifest, target)
+    hashes: dict[str, str] = {}
+    for file in manifest.files:
+        with about(f"Delivery {directory.name}, file {file.path}"):
+            if file.format == "kbi-xml":
+                hashes |= _copy_dossiers(directory, file, target)
+            else:
+                hashes[file.path] = _copied(directory, file.path, target)
+                _check_hash(file, hashes[file.path])
     _settle(target)
     return _fingerprint({MANIFEST: hashlib.sha256(manifest.content).hexdigest(), **hashes})
-
-
-def check_files(directory: Path, manifest: Manifest) -> None:
-    """Hold the listed files against the manifest without taking them.
-
-    Raises:
-        Refusal: ``file_missing``, ``checksum_mismatch``, ``manifest_invalid`` (a link on the way, or no file at its
-            end; a zip that would unpack elsewhere or without measure), ``file_unreadable`` (it may not be read, or is
-            no zip), ``row_count_mismatch`` (of dossiers).
-    """
-    _check(directory, manifest, target=None)
 
 
 def fingerprint(directory: Path) -> str:
@@ -129,21 +128,7 @@ def _hash_of_lines(lines: Iterable[str]) -> str:
     return hashlib.sha256(os.fsencode("".join(lines))).hexdigest()
 
 
-def _check(directory: Path, manifest: Manifest, target: Path | None) -> dict[str, str]:
-    """Check every listed file, copied to ``target`` on the way if there is one; the SHA-256 of every path."""
-    hashes: dict[str, str] = {}
-    for file in manifest.files:
-        with about(f"Delivery {directory.name}, file {file.path}"):
-            if file.format == "kbi-xml":
-                found = _check_dossiers(directory, file, target)
-            else:
-                found = {file.path: _copied(directory, file.path, target)}
-                _check_hash(file, found[file.path])
-            hashes |= found
-    return hashes
-
-
-def _check_dossiers(directory: Path, file: DeliveredFile, target: Path | None) -> dict[str, str]:
+def _copy_dossiers(directory: Path, file: DeliveredFile, target: Path) -> dict[str, str]:
     with _as_refusals():
         names = list_folder(directory, file.path)
     if names is None:
@@ -151,12 +136,11 @@ def _check_dossiers(directory: Path, file: DeliveredFile, target: Path | None) -
             raise Refusal("manifest_invalid", "is neither a folder of .xml files nor a .zip of them. Deliver one.")
         hashes = {file.path: _copied(directory, file.path, target)}
         _check_hash(file, hashes[file.path])
-        with (target / file.path).open("rb") if target else open_file(directory, file.path) as packed:
+        with (target / file.path).open("rb") as packed:
             n_dossiers = _check_zip(packed)
     else:
         paths = _dossiers_in(file.path, names)
-        if target:
-            (target / file.path).mkdir(parents=True)
+        (target / file.path).mkdir(parents=True)
         hashes = {path: _copied(directory, path, target) for path in paths}
         lines = _lines((PurePosixPath(path).name, digest) for path, digest in hashes.items())
         # The contract does not say by what the list is sorted: `sha256sum *.xml` sorts by name, `| sort` by hash.
@@ -210,16 +194,13 @@ def _check_zip(packed: BinaryIO) -> int:
     return sum(member.filename.endswith(".xml") for member in members)
 
 
-def _copied(directory: Path, path: str, target: Path | None) -> str:
+def _copied(directory: Path, path: str, target: Path) -> str:
     """SHA-256 of a delivered file, copied to the same path in ``target`` in the same pass."""
     with _as_refusals():
         source = open_file(directory, path)
-    with source:
-        if target is None:
-            return _hash(source)
-        (target / path).parent.mkdir(parents=True, exist_ok=True)
-        with _new_file(target / path) as copy:
-            return _hash(source, copy)
+    (target / path).parent.mkdir(parents=True, exist_ok=True)
+    with source, _new_file(target / path) as copy:
+        return _hash(source, copy)
 
 
 def _hash(source: BinaryIO, copy: BinaryIO | None = None) -> str:
@@ -242,15 +223,7 @@ def _settle(target: Path) -> None:
         folder.chmod(0o700)
     # At once, not one after the other: the file system then writes its journal once for many of them.
     with ThreadPoolExecutor(16) as pool:
-        deque(pool.map(_sync, entries), maxlen=0)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        deque(pool.map(sync, entries), maxlen=0)
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from orchestration.disk import reading, write_whole
 from orchestration.manifest import BRUSSELS
 
 _LONGEST_NAME = 200
@@ -53,7 +53,8 @@ class Entry(BaseModel):
     and rule code; one row may count under several codes. A refused delivery has no row accounts: nothing was taken.
     ``archived``: identity of the archived bytes where erased persons were left out of them; ``left_out``: how many rows
     that were, per extract. ``withdrawn``: fingerprints under which this delivery was taken and withdrawn; those bytes
-    are never taken again.
+    are never taken again. ``kept``: the Parquet files that were made of it, below ``KBI_DATA/<zone>/<delivery_id>``, as
+    ``<zone>/<path>``.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -77,6 +78,7 @@ class Entry(BaseModel):
     reconciliation: tuple[RowAccount, ...] = ()
     unexpected_columns: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     withdrawn: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
     @property
     def fingerprint_now(self) -> str | None:
@@ -131,7 +133,7 @@ class Ledger:
         Args:
             known_on: only deliveries dated up to the end of this day. One whose manifest tells no time has no date.
         """
-        entries = [Entry.model_validate_json(path.read_bytes()) for path in sorted(self._directory.glob("*.json"))]
+        entries = [self._read(path) for path in sorted(self._directory.glob("*.json"))]
         if known_on:
             entries = [entry for entry in entries if entry.is_known_on(known_on)]
         taken = sorted((entry for entry in entries if entry.status == "taken"), key=lambda entry: entry.order)
@@ -148,19 +150,21 @@ class Ledger:
     def of(self, delivery_id: str) -> Entry | None:
         """The latest status of one delivery directory."""
         path = self._path(delivery_id)
-        return Entry.model_validate_json(path.read_bytes()) if path.exists() else None
+        return self._read(path) if path.exists() else None
 
     def record(self, entry: Entry) -> None:
         """Replace the delivery's entry, whole or not at all."""
         self._directory.mkdir(parents=True, exist_ok=True)
-        path = self._path(entry.delivery_id)
-        aside = path.with_suffix(".partial")
         text = json.dumps(entry.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
-        with aside.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
+        write_whole(self._path(entry.delivery_id), text.encode())
+
+    def _read(self, path: Path) -> Entry:
+        remedy = (
+            f"Restore it from a backup of `{self._directory.name}/`. Without one, move all of that folder away and run "
+            "`kbi rebuild`: it takes everything in the archive again, but no longer knows what was refused."
+        )
+        with reading(path, remedy):
+            return Entry.model_validate_json(path.read_bytes())
 
     def _path(self, delivery_id: str) -> Path:
         # A directory may have a name that is no valid delivery_id: its refusal is recorded all the same.

@@ -192,8 +192,6 @@ def _check_extracts(manifest: Manifest) -> None:
     named = [file.extract for file in manifest.files]
     if repeated := _repeated(named):
         raise _invalid(f"files lists {_some(repeated)} more than once. Deliver one file per extract.")
-    if len({file.path for file in manifest.files}) < len(named):
-        raise _invalid("files names one path for two extracts. Deliver one file per extract.")
     if any(file.format == "kbi-xml" or file.extract == DOSSIERS.name for file in manifest.files):
         if [(file.extract, file.format) for file in manifest.files] != [(DOSSIERS.name, "kbi-xml")]:
             raise _invalid(
@@ -206,6 +204,8 @@ def _check_extracts(manifest: Manifest) -> None:
             "extract_unknown",
             f"files lists {_some(unknown)}. The extracts are {', '.join(EXTRACTS)}.",
         )
+    if len({file.path for file in manifest.files}) < len(named):
+        raise _invalid("files names one path for two extracts. Deliver one file per extract.")
     missing = [extract for extract in EXTRACTS if extract not in named]
     if manifest.kind == "full" and missing:
         raise Refusal(

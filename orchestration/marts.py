@@ -18,6 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow.csv import WriteOptions, write_csv
 
+from orchestration.sql import quoted
+
 MARTS: Mapping[str, tuple[str, ...]] = {
     "mart_q1_pass_rate": ("as_of_date", "counting_unit", "component"),
     "mart_q2_pass_rate_by_participation": ("as_of_date", "counting_unit", "component", "participation_type"),
@@ -154,8 +156,3 @@ def _as_csv(batch: pa.RecordBatch) -> pa.Buffer:
     text = pa.BufferOutputStream()
     write_csv(batch, text, WriteOptions(include_header=False, quoting_style="none"))
     return text.getvalue()
-
-
-def quoted(value: object) -> str:
-    """A text as SQL has it."""
-    return "'" + str(value).replace("'", "''") + "'"

@@ -11,10 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from schemas import EXTRACTS, Extract
+from schemas import CHILDREN, EXTRACTS, Extract
 
-# Rows that name no person belong to the person of the row they name.
-_THROUGH = {"addenda": "contracten", "opschortingen": "contracten", "trajectonderdelen": "trajecten"}
+PRESENT_RECORDS = """
+    select coalesce(current_keys.current_key, touched.person_key) as person_key, min(begin) as begin
+    from touched left join current_keys on touched.person_key = current_keys.person_key
+    group by 1
+"""
+"""When the target-group record begins that a person's dossiers show: earlier ones stay, and end before it."""
 
 
 def ceasing_in_full(extract: Extract, key: Sequence[str]) -> str:
@@ -44,13 +48,7 @@ def kept_beside_dossiers(extract: Extract, key: Sequence[str], *, is_delta: bool
             "replace (case when known.einde is null and persons.status = 'brought' "
             "and known.begin < brought.begin then cast(brought.begin - 1 as date) else known.einde end as einde)"
         )
-        brought = """
-            left join (
-                select coalesce(current_keys.current_key, touched.person_key) as person_key, min(begin) as begin
-                from touched left join current_keys on touched.person_key = current_keys.person_key
-                group by 1
-            ) as brought on brought.person_key = owners.owner
-        """
+        brought = f"left join ({PRESENT_RECORDS}) as brought on brought.person_key = owners.owner"
         kept.append("persons.status = 'brought' and (brought.begin is null or known.begin < brought.begin)")
     return f"""
         select known.* {ended}
@@ -67,7 +65,7 @@ def kept_beside_dossiers(extract: Extract, key: Sequence[str], *, is_delta: bool
 def _owners(extract: Extract) -> str:
     """A join that adds ``owners.owner``, the person a known row belongs to, after following number changes."""
     owner = "coalesce(current_keys.current_key, {0}.person_key) as owner"
-    through = _THROUGH.get(extract.name)
+    through = CHILDREN.get(extract.name)
     if through is None:
         table, link = f"known_{extract.name}", "person_key"
     else:

@@ -59,13 +59,19 @@ class NumberChanges:
         self._next[self._positions(changes["old"])] = self._positions(changes["new"])
         # Where each number stands after more steps than there are numbers, by doubling: at an end, or in a cycle.
         self._last = self._next
+        self._steps = (self._next != np.arange(self._next.size)).astype(np.int64)
         for _ in range(self._nodes.height.bit_length()):
+            self._steps = self._steps + self._steps[self._last]
             self._last = self._last[self._last]
 
     def current(self) -> pl.DataFrame:
-        """The end of every chain: columns ``number``, ``current``, one row per replaced number. Needs no cycles."""
-        ends = self._nodes["number"].gather(self._last[self._positions(self._old)])
-        return pl.DataFrame({"number": self._old, "current": ends})
+        """The end of every chain: columns ``number``, ``current``, ``steps`` (how many replacements lead there).
+
+        One row per replaced number. Needs no cycles.
+        """
+        at = self._positions(self._old)
+        ends = self._nodes["number"].gather(self._last[at])
+        return pl.DataFrame({"number": self._old, "current": ends, "steps": self._steps[at]})
 
     def leads_back(self, rows: pl.DataFrame) -> pl.Series:
         """Whether following ``new`` from each row leads to its ``old``; true where both are the same number.

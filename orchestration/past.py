@@ -137,12 +137,6 @@ def held_off(settings: Settings) -> Iterator[None]:
             shutil.rmtree(settings.work / "past", ignore_errors=True)
 
 
-def discard(settings: Settings) -> None:
-    """Remove every warehouse of an earlier state."""
-    with held_off(settings):
-        pass
-
-
 def _state(settings: Settings, known_on: date) -> _State:
     taken = Ledger(settings.ledger).taken()
     if not taken:

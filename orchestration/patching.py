@@ -29,6 +29,7 @@ from orchestration.compiled_models import CATALOG, Model, is_view, load_seeds, m
 from orchestration.dbt_runner import NodeResult
 from orchestration.scope import Scope, scratch_engine
 from orchestration.settings import Settings
+from orchestration.sql import quoted
 from orchestration.warehouse import Base
 
 MAX_SHARE = 0.1
@@ -83,7 +84,7 @@ class Patch:
         self._patched_by: dict[str, str] = {
             name: node["config"]["meta"]["patched_by"] for name, node in self._models.items() if not is_view(node)
         }
-        self._run(f"attach '{_escaped(settings.warehouse)}' as present (read_only)")
+        self._run(f"attach {quoted(settings.warehouse)} as present (read_only)")
         self.scope = self._scope()
         self.n_touched = self.scope.n_touched
         self.n_known = self._count("present.intermediate.int_person_numbers")
@@ -99,7 +100,7 @@ class Patch:
         self._compute_old()
         self._run("detach present")
         file = warehouse.prepare(self._settings, revised, on=self._base)
-        self._run(f"attach '{_escaped(file)}' as {CATALOG}")
+        self._run(f"attach {quoted(file)} as {CATALOG}")
         # What is interrupted is thrown away: nothing need be folded into the file before the end.
         self._run("set wal_autocheckpoint = '1TB'")
         # To try it is a quarter of what folding in takes; the room it would save comes back with the next whole build.
@@ -263,12 +264,8 @@ class Patch:
             self._run(model.statement)
 
     def _count(self, rows: str) -> int:
-        (n,) = self._duckdb.execute(f"select count(*) from {rows}").fetchone()  # type: ignore[misc]
+        (n,) = self._duckdb.execute(f"select count(*) from {rows}").fetchone()
         return int(n)
 
     def _run(self, statement: str) -> None:
         self._duckdb.execute(statement)
-
-
-def _escaped(path: Path) -> str:
-    return str(path).replace("'", "''")

@@ -28,10 +28,12 @@ from typing import Any
 import duckdb
 from filelock import FileLock
 
+from orchestration.disk import reading, sync, write_whole
 from orchestration.ledger import Entry, Ledger
-from orchestration.marts import MARTS, PublicationError, content_sha256, copy_marts, export_marts, quoted
+from orchestration.marts import MARTS, PublicationError, content_sha256, copy_marts, export_marts
 from orchestration.records import record
 from orchestration.settings import PROJECT_ROOT, Settings
+from orchestration.sql import quoted
 
 AS_KNOWN = "as-known"
 """Folder, beside the releases, of those of earlier states of knowledge. None of them is served."""
@@ -58,7 +60,10 @@ class Release:
     @cached_property
     def manifest(self) -> dict[str, Any]:
         """The parsed ``manifest.json``: its fields are described in docs/publication.md."""
-        return json.loads((self.directory / "manifest.json").read_bytes())
+        path = self.directory / "manifest.json"
+        remedy = "Restore it from a backup, or remove that release's folder and run `kbi night`."
+        with reading(path, remedy):
+            return json.loads(path.read_bytes())
 
     @property
     def release_id(self) -> str:
@@ -245,9 +250,9 @@ def _write(settings: Settings, aside: Path, deliveries: list[dict[str, Any]], co
     }
     (aside / "manifest.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     for path in [*aside.rglob("*"), aside]:
-        _sync(path)
+        sync(path)
     directory = aside.rename(settings.published / release_id)
-    _sync(settings.published)
+    sync(settings.published)
     return Release(directory)
 
 
@@ -277,9 +282,9 @@ def _open_warehouse(
             "select table_name from duckdb_tables() where database_name = 'warehouse' and schema_name = 'marts'"
         ).fetchall()
     }
-    # The first delivery revises nothing, and a registry without a contract has no cell of the cube.
+    # The first delivery revises nothing, and where no contract is signed by then no cell of the cube has any.
     may_be_empty = {"mart_revisions"}
-    if _is_empty(connection, "facts.fct_trajectory"):
+    if _is_empty(connection, "facts.fct_trajectory_component_status"):
         may_be_empty.add("mart_outcome_cube")
     for mart in MARTS:
         if mart not in present or (mart not in may_be_empty and _is_empty(connection, f"marts.{mart}")):
@@ -320,7 +325,10 @@ def rollback_in_force(settings: Settings) -> Rollback | None:
     marker, served = _marker(settings), current(settings)
     if served is None or not marker.exists():
         return None
-    rollback = Rollback(**json.loads(marker.read_bytes()))
+    with reading(
+        marker, "Remove it: the next night then publishes, and `kbi rollback` serves an earlier release again."
+    ):
+        rollback = Rollback(**json.loads(marker.read_bytes()))
     # Written before the link is swapped: of another release it is a rollback that was killed before it happened.
     return rollback if rollback.served == served.release_id else None
 
@@ -335,7 +343,8 @@ def roll_back(settings: Settings, release_id: str, reason: str = "") -> Release:
     """Serve an earlier release again, at once, also while a night runs. Only the link ``current`` changes.
 
     It stays until the deliveries taken, or the code, are others than now: a night without news does not undo it. The
-    release that it took the place of can be served again in the same way, which ends the rollback.
+    release that it took the place of can be served again in the same way, which ends the rollback. Where it is
+    served already and would stay, nothing changes.
 
     Raises:
         UnknownRelease: there is no such release.
@@ -345,6 +354,12 @@ def roll_back(settings: Settings, release_id: str, reason: str = "") -> Release:
     with _serving(settings):
         before, held = current(settings), rollback_in_force(settings)
         inputs = _inputs(settings)
+        if (
+            before
+            and before.release_id == release_id
+            and (_inputs_of(release.manifest) == inputs or _is_held(settings, inputs))
+        ):
+            return release
         # What the nights published last, however many rollbacks ago.
         replaced = held.instead_of if held else before.release_id if before else release_id
         # Before it is done: killed in between, it is recorded without having happened, never the other way round.
@@ -354,7 +369,9 @@ def roll_back(settings: Settings, release_id: str, reason: str = "") -> Release:
             _marker(settings).unlink(missing_ok=True)
         else:
             at = datetime.now(UTC).isoformat(timespec="seconds")
-            _write_whole(_marker(settings), asdict(Rollback(release_id, replaced, at, reason, _identity(inputs))))
+            rollback = Rollback(release_id, replaced, at, reason, _identity(inputs))
+            text = json.dumps(asdict(rollback), indent=2, ensure_ascii=False) + "\n"
+            write_whole(_marker(settings), text.encode())
             _serve(settings, release)
     return release
 
@@ -368,27 +385,10 @@ def _serving(settings: Settings) -> FileLock:
     return FileLock(settings.data / "serving.lock")
 
 
-def _write_whole(path: Path, document: Mapping[str, Any]) -> None:
-    aside = path.with_suffix(_ASIDE)
-    aside.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    _sync(aside)
-    aside.replace(path)
-    _sync(path.parent)
-
-
 def _serve(settings: Settings, release: Release) -> None:
     """Point ``current`` at the release in one step: a reader finds the old one or the new one, never neither."""
     aside = settings.published / f"{_ASIDE}-link"
     aside.unlink(missing_ok=True)
     aside.symlink_to(release.directory.name, target_is_directory=True)
     aside.rename(settings.published / "current")
-    _sync(settings.published)
-
-
-def _sync(path: Path) -> None:
-    """On disk before anything that relies on it is."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(settings.published)

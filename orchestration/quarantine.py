@@ -13,6 +13,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from orchestration.sql import quoted_list
+
 SCHEMA = pa.schema(
     {
         "delivery_id": pa.string(),
@@ -77,6 +79,4 @@ def quarantine_query(directory: Path, delivery_ids: Sequence[str]) -> str:
 
 
 def _files(directory: Path, delivery_ids: Sequence[str], pattern: str) -> str:
-    """A list of files as SQL has it; empty text where there are none."""
-    files = [str(path) for delivery_id in delivery_ids for path in sorted((directory / delivery_id).glob(pattern))]
-    return "[" + ", ".join("'" + file.replace("'", "''") + "'" for file in files) + "]" if files else ""
+    return quoted_list(path for delivery_id in delivery_ids for path in sorted((directory / delivery_id).glob(pattern)))

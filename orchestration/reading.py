@@ -2,7 +2,7 @@
 
 Here: everything that makes a file unreadable as such, and the few changes the contract makes to every value before it
 is judged (spec, extracts section 1): white space, empty fields, open ends. Not here: whether the bytes are the ones
-announced (``landing.py``), what a good value is (``schemas/``), dossiers (``dossiers.py``).
+announced (``landing.py``), what a good value is (``schemas/``), dossiers (``dossiers/``).
 
 pyarrow parses CSV fast but kindly: it closes an open quote at the end of the file, drops quotes in the middle of a
 field, ends a row at a lone CR and never looks at columns left out. So it is given chunks of whole rows that were held

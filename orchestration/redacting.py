@@ -31,12 +31,11 @@ from orchestration.manifest import DeliveredFile, Manifest
 from orchestration.mentions import mentions_query, numbers_in_bytes, replaced_query, with_replaced
 from orchestration.number_changes import find_clusters
 from orchestration.pseudonyms import Key
-from orchestration.scope import CHILDREN
+from orchestration.sql import quoted
 from orchestration.tombstones import PERSON, SCHEMA, Tombstones, stones
 from orchestration.validation import DeliveredRows
-from schemas import DELETED, DOSSIERS, EXTRACTS, LINE_NUMBER, Extract, insz
+from schemas import CHILDREN, DELETED, DOSSIERS, EXTRACTS, LINE_NUMBER, Extract, insz
 
-_NOT_AN_EVENT = "geboortedatum"
 NO_CHANGES = "select null::varchar as old_person_key, null::varchar as new_person_key where false"
 """Replaced numbers known before the first delivery, as ``history.state_query`` would tell them."""
 
@@ -112,7 +111,7 @@ class _Delivery:
         self._unexpected, self._tombstones, self._duckdb = unexpected, tombstones, connection
         self._dossiers = manifest.file_of(DOSSIERS.name)
         for name, path in texts.items():
-            self._run(f"create view text_{name} as from read_parquet('{_escaped(path)}')")
+            self._run(f"create view text_{name} as from read_parquet({quoted(path)})")
 
     def without_the_erased(self, known_changes: str | None) -> LeftOut:
         """Find their rows, and take them out."""
@@ -227,7 +226,7 @@ class _Delivery:
         self._run(f"create table shared_{name} (id varchar)")
         if name not in self._texts:
             return
-        dates = [c.name for c in extract.columns if c.kind == "date" and c.name != _NOT_AN_EVENT]
+        dates = extract.event_dates
         dated = f"greatest({', '.join(f'try_cast(rows.{c} as date)' for c in dates)})" if dates else "null::date"
         row = f"rows.{LINE_NUMBER}, {f'rows.{id}' if id else 'null'}"
         for column in extract.insz_columns:
@@ -332,14 +331,14 @@ class _Delivery:
         self._run(
             f"copy (select rows.* replace ({number}{columns}) from text_{name} as rows {joins} "
             f"where rows.{LINE_NUMBER} not in (select line from erased_{name}) order by {LINE_NUMBER}) "
-            f"to '{_escaped(left)}' (format parquet)"
+            f"to {quoted(left)} (format parquet)"
         )
         left.replace(text)
         kept = replace(file, path=f"{name}.left.parquet", format="parquet", rows=file.rows - n)
         target = self._landed / kept.path
         self._run(
-            f"copy (select * exclude ({LINE_NUMBER}) from read_parquet('{_escaped(text)}') order by {LINE_NUMBER}) "
-            f"to '{_escaped(target)}.new' (format parquet)"
+            f"copy (select * exclude ({LINE_NUMBER}) from read_parquet({quoted(text)}) order by {LINE_NUMBER}) "
+            f"to {quoted(f'{target}.new')} (format parquet)"
         )
         (self._landed / file.path).unlink()
         Path(f"{target}.new").rename(target)
@@ -420,7 +419,3 @@ def _identifier(extract: Extract) -> str | None:
     """The column that identifies a row by itself, if it is not a person's number."""
     (first, *more) = extract.key or (None,)
     return None if more or first is None or first in extract.insz_columns else first
-
-
-def _escaped(path: Path) -> str:
-    return str(path).replace("'", "''")

@@ -28,6 +28,7 @@ from orchestration.ledger import WITHDRAWN, Entry, Ledger
 from orchestration.manifest import Refusal, read_manifest
 from orchestration.pseudonyms import load_key
 from orchestration.settings import Settings, SettingsError
+from orchestration.sql import quoted
 
 Report = Callable[[str], None]
 
@@ -334,10 +335,9 @@ def _contents(directory: Path) -> dict[str, Any]:
 def _rows(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[Any, ...] | None:
     # Rows that wait are numbered as they came, and nobody refers to it.
     columns = "* exclude (line_number)" if path.parent.name == "waiting" else "*"
-    file = str(path).replace("'", "''")
     try:
         return connection.execute(
-            f"select count(*), sum(hash(rows)) from (select {columns} from read_parquet('{file}')) as rows"
+            f"select count(*), sum(hash(rows)) from (select {columns} from read_parquet({quoted(path)})) as rows"
         ).fetchone()
     except duckdb.Error:
         return None  # damaged

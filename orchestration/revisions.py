@@ -11,7 +11,7 @@ hangs together with it gives; so every changed unit x component x date has one, 
 from __future__ import annotations
 
 import hashlib
-import os
+import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import date
@@ -23,12 +23,14 @@ import polars as pl
 
 from orchestration.answer import ANSWERED
 from orchestration.compiled_models import load_seeds
+from orchestration.disk import ends_as_parquet, write_whole
 from orchestration.history import quarantined_keys_file, versions_file
 from orchestration.ledger import Entry
 from orchestration.marts import MARTS
-from orchestration.scope import CHILDREN, Scope, scratch_engine
+from orchestration.scope import Scope, scratch_engine
 from orchestration.settings import Settings
-from schemas import EXTRACTS, PSEUDONYM_COLUMNS, Extract
+from orchestration.sql import quoted
+from schemas import CHILDREN, EXTRACTS, PSEUDONYM_COLUMNS, Extract
 
 CAUSES = (
     "replaced_number",
@@ -90,15 +92,15 @@ def update(
     files = []
     for n in range(1, len(taken)):
         path = settings.revisions / f"{taken[n].delivery_id}-{_identity(manifest, taken[: n + 1])}.parquet"
-        if not path.exists():
+        if not ends_as_parquet(path):
             report(f"{taken[n].delivery_id}: what it changes in figures of days before it")
             settings.revisions.mkdir(parents=True, exist_ok=True)
-            # A night and a build of an earlier state may be at it at once.
-            aside = path.with_suffix(f".{os.getpid()}.partial")
-            _differences(settings, manifest, taken[:n], taken[n], scope).write_parquet(aside)
+            found = io.BytesIO()
+            _differences(settings, manifest, taken[:n], taken[n], scope).write_parquet(found)
             for outdated in settings.revisions.glob(f"{taken[n].delivery_id}-????????????????.parquet"):
-                outdated.unlink()
-            aside.rename(path)
+                outdated.unlink(missing_ok=True)
+            # A night and a build of an earlier state may be at it at once.
+            write_whole(path, found.getvalue(), is_shared=True)
         files.append(path)
     return files
 
@@ -231,8 +233,11 @@ def _causes_in(extract: Extract, before: Sequence[Path], delivery: Path, known_b
     decisions = DECISIONS.get(extract.name, ())
     corrected = _any(f"old.{name} is not null and old.{name} is distinct from rows.{name}" for name in decisions)
     filled = _any(f"old.{name} is null and rows.{name} is not null" for name in decisions)
-    dates = [column.name for column in extract.columns if column.kind == "date" and column.name != "geboortedatum"]
-    is_late = f"least({', '.join(f'rows.{name}' for name in dates)}) <= date '{known_before}'" if dates else "false"
+    is_late = (
+        f"least({', '.join(f'rows.{name}' for name in extract.event_dates)}) <= date '{known_before}'"
+        if extract.event_dates
+        else "false"
+    )
     return [
         f"""
         select {owner}, case
@@ -259,22 +264,26 @@ def _new_rows(extract: Extract, key: str, before: Sequence[Path]) -> str:
     """The new versions of an extract, with ``is_repaired``: their key was last seen in the quarantine."""
     new = f"select * from changed.{extract.name} where is_new"
     seen = [
-        f"select distinct {key}, {position} as position, {is_broken} as is_broken from read_parquet('{path}')"
+        (file, position, is_broken)
         for position, directory in enumerate(before)
-        for path, is_broken in (
-            (str(versions_file(directory, extract.name)).replace("'", "''"), False),
-            (str(quarantined_keys_file(directory, extract.name)).replace("'", "''"), True),
+        for file, is_broken in (
+            (versions_file(directory, extract.name), False),
+            (quarantined_keys_file(directory, extract.name), True),
         )
-        if Path(path.replace("''", "'")).exists()
+        if file.exists()
     ]
-    if not any("true" in query.lower() for query in seen):
+    if not any(is_broken for _, _, is_broken in seen):
         return f"select *, false as is_repaired from ({new})"
+    sightings = " union all ".join(
+        f"select distinct {key}, {position} as position, {is_broken} as is_broken from read_parquet({quoted(file)})"
+        for file, position, is_broken in seen
+    )
     return f"""
         select new_rows.*, coalesce(last_seen.is_broken, false) as is_repaired
         from ({new}) as new_rows
         left join (
             select {key}, arg_max(is_broken, (position, is_broken)) as is_broken
-            from ({" union all ".join(seen)}) semi join ({new}) using ({key})
+            from ({sightings}) semi join ({new}) using ({key})
             group by {key}
         ) as last_seen using ({key})
     """

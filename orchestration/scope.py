@@ -23,13 +23,11 @@ from orchestration.compiled_models import CATALOG, load_seeds, models_for
 from orchestration.history import changes_query, state_query
 from orchestration.number_changes import find_clusters
 from orchestration.settings import Settings
-from schemas import EXTRACTS, PSEUDONYM_COLUMNS
+from schemas import CHILDREN, EXTRACTS, PSEUDONYM_COLUMNS
 
 State = Literal["before", "after"]
 _NAMING = ("trajecten", "attesten")
 """Extracts whose rows belong to a person and may name a contract of another."""
-CHILDREN = {"addenda": "contracten", "opschortingen": "contracten", "trajectonderdelen": "trajecten"}
-"""Extracts whose rows belong to the person of the row they name."""
 
 
 class Scope:
@@ -73,7 +71,7 @@ class Scope:
     @property
     def n_touched(self) -> int:
         """How many numbers of persons are touched."""
-        (n,) = self._duckdb.execute("select count(*) from touched").fetchone()  # type: ignore[misc]
+        (n,) = self._duckdb.execute("select count(*) from touched").fetchone()
         return int(n)
 
     @property

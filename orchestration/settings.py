@@ -37,7 +37,9 @@ class Settings(BaseSettings):
     ``memory_limit``: what DuckDB may use before it spills, in DuckDB's notation.
     """
 
-    model_config = SettingsConfigDict(env_prefix="KBI_", frozen=True, extra="ignore", validate_default=True)
+    model_config = SettingsConfigDict(
+        env_prefix="KBI_", env_ignore_empty=True, frozen=True, extra="ignore", validate_default=True
+    )
 
     landing: AbsolutePath = Path("landing")
     data: AbsolutePath = Path("data")
@@ -46,7 +48,8 @@ class Settings(BaseSettings):
     pseudonym_key_file: AbsolutePath | None = None
     memory_limit: str = Field("700MB", pattern=r"^[1-9][0-9]*(MB|GB)$")
 
-    # Where each step keeps its things. Restricted zones (0700) may hold INSZ numbers; the others never do.
+    # Where each step keeps its things. Restricted zones (0700) may hold INSZ numbers; the others never do. Rows about
+    # persons, pseudonymised or not, are for the owner only; what others read is below ``published``.
     @property
     def archive(self) -> Path:
         """Restricted. The bytes as delivered, write-once: ``landing/<delivery_id>/``."""
@@ -73,12 +76,12 @@ class Settings(BaseSettings):
 
     @property
     def work(self) -> Path:
-        """Restricted. Scratch of the running night; emptied at its start and end."""
+        """Restricted. Scratch of whatever runs, each with a part of its own that it sweeps, and texts of errors."""
         return self.data / "work"
 
     @property
     def validated(self) -> Path:
-        """Pseudonymised state of the registry with each delivery: ``validated/<delivery_id>/<extract>.parquet``."""
+        """For the owner only. What each delivery changed, with pseudonyms: ``validated/<delivery_id>/``."""
         return self.data / "validated"
 
     @property
@@ -88,7 +91,7 @@ class Settings(BaseSettings):
 
     @property
     def warehouse(self) -> Path:
-        """The warehouse that dbt built last and whose checks passed."""
+        """For the owner only. What dbt built last and whose checks passed: rows about persons, pseudonymised."""
         return self.data / "warehouse.duckdb"
 
     @property
@@ -136,7 +139,14 @@ def load_settings() -> Settings:
         SettingsError: naming each unusable variable and what was wrong with it.
     """
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         problems = "; ".join(f"KBI_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
         raise SettingsError(f"Unusable settings. {problems}. See the README, 'Settings'.") from None
+    landing, data = settings.landing.resolve(), settings.data.resolve()
+    if landing.is_relative_to(data) or data.is_relative_to(landing):
+        raise SettingsError(
+            f"KBI_LANDING ({settings.landing}) and KBI_DATA ({settings.data}) must lie apart: what is kept in the one "
+            "would take the place of what was delivered to the other."
+        )
+    return settings

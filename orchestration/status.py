@@ -82,11 +82,14 @@ class Status:
         for entry in taken:
             lines += [f"  {entry.delivery_id}: unexpected column {extract}.{name}, kept out"
                       for extract, names in entry.unexpected_columns.items() for name in names]  # fmt: skip
+        if any(entry.rule_counts for entry in taken):
+            lines += ["", "Rows quarantined, by rule (a row may break several):"]
+            lines += [line for entry in taken for line in _broken_rules(entry, f"  {entry.delivery_id}: ")]
         lines += ["", f"Deliveries refused: {len(refused)}"]
         for entry, code, detail in refused:
             lines.append(f"  {entry.delivery_id}: {code}: {detail}")
-            lines += [f"    {extract}: {n:,} rows {code}"
-                      for extract, counts in entry.rule_counts.items() for code, n in counts.items()]  # fmt: skip
+            if entry.status == "refused":
+                lines += _broken_rules(entry, "    ")
         lines += ["", *self._publication()]
         if self.records:
             lines += ["", "Done by hand, latest last:", *(f"  {record}" for record in self.records[-_LAST:])]
@@ -144,6 +147,14 @@ def _delivery(entry: Entry) -> dict[str, Any]:
     code, detail = entry.refusal or (None, None)
     latest = {"status": "refused" if code else "taken", "refusal_code": code, "refusal_detail": detail}
     return entry.model_dump(mode="json", include=_SHOWN) | latest | totals(entry)
+
+
+def _broken_rules(entry: Entry, before: str) -> list[str]:
+    """One line per extract, with how many rows broke which rule."""
+    return [
+        f"{before}{extract}: " + ", ".join(f"{code} {n:,}" for code, n in counts.items())
+        for extract, counts in entry.rule_counts.items()
+    ]
 
 
 def _table(head: list[str], rows: Iterable[list[str]]) -> list[str]:

@@ -10,13 +10,14 @@ day or later is back.
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
 import polars as pl
 
+from orchestration.disk import ends_as_parquet, reading, write_whole
 from orchestration.pseudonyms import Key
 
 SCHEMA = {"stone": pl.String, "until": pl.Date}
@@ -36,20 +37,21 @@ class Tombstones:
     @classmethod
     def read(cls, path: Path) -> Tombstones:
         """Those that lie at a path; none where nothing does."""
-        return cls(pl.read_parquet(path) if path.exists() else pl.DataFrame(schema=SCHEMA))
+        if not path.exists():
+            return cls(pl.DataFrame(schema=SCHEMA))
+        with reading(path, "Restore it from a backup: without it those who were erased would be taken again."):
+            if not ends_as_parquet(path):
+                raise ValueError("cut off")
+            return cls(pl.read_parquet(path))
 
     def __len__(self) -> int:
         return self.frame.height
 
     def write(self, path: Path) -> None:
         """Put them in place, whole or not at all, for their owner only."""
-        aside = path.with_suffix(".partial")
-        aside.unlink(missing_ok=True)
-        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
-            self.frame.write_parquet(file)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.rename(path)
+        content = io.BytesIO()
+        self.frame.write_parquet(content)
+        write_whole(path, content.getvalue(), mode=0o600)
 
     def of(self, key: Key, kind: str, values: pl.Series) -> pl.DataFrame:
         """Those of the values for which there is a tombstone: ``value``, ``until``. Give distinct ones.

@@ -237,7 +237,7 @@ class _Validation:
         self, extract: Extract, rows: _RowFile, touched: list[pl.DataFrame], waiting: WaitingRows
     ) -> None:
         """Rows that waited for their parents: accepted as of this delivery where these are there now."""
-        candidates = self._cross.still_waiting(extract)
+        candidates = self._cross.still_waiting(extract, pl.concat(touched))
         self._cross.meet_numbers(extract, "waiting")
         released = [candidates.clear()]
         for batch in self._cross.batches(extract, "waiting"):

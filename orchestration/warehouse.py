@@ -120,6 +120,9 @@ def prepare(
     path.parent.mkdir(parents=True, mode=0o700)
     if (keep or on) and settings.warehouse.exists():
         shutil.copyfile(settings.warehouse, path)
+    else:
+        duckdb.connect(str(path)).close()
+    path.chmod(0o600)  # rows about persons, if under pseudonyms
     with duckdb.connect(str(path)) as connection:
         # Whoever builds folds this in with the rest: of a copied warehouse it takes seconds, however little is new.
         connection.execute("pragma disable_checkpoint_on_shutdown")

@@ -19,7 +19,7 @@ from schemas.extract import (
     parent_state,
     value_of,
 )
-from schemas.extracts import DOSSIERS, EXTRACTS
+from schemas.extracts import CHILDREN, DOSSIERS, EXTRACTS
 from schemas.judging import RULE_CODES, JudgingDefect, judge, schema_of
 from schemas.parsing import typed
 from schemas.rules import CODES, RULES, Rule, applicable
@@ -27,6 +27,7 @@ from schemas.validated import DELIVERED_IN, PSEUDONYM_COLUMNS, validated, valida
 
 __all__ = [
     "ALIAS_CYCLE",
+    "CHILDREN",
     "CODES",
     "DELETED",
     "DELIVERED_IN",

@@ -109,6 +109,11 @@ class Extract:
         return tuple(column.name for column in self.columns if column.kind == "insz")
 
     @property
+    def event_dates(self) -> tuple[str, ...]:
+        """The columns that date what happened: a birth is no event of the registry."""
+        return tuple(column.name for column in self.columns if column.kind == "date" and column.name != "geboortedatum")
+
+    @property
     def periods(self) -> tuple[tuple[str, str], ...]:
         """The pairs (first day, last day) of this extract."""
         return tuple(pair for pair in PERIODS if set(pair) <= set(self.names))

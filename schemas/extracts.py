@@ -249,6 +249,13 @@ EXTRACTS: Mapping[str, Extract] = MappingProxyType(
     }
 )
 
+CHILDREN = {
+    name: extract.parents[0].extract
+    for name, extract in EXTRACTS.items()
+    if extract.parents and not extract.insz_columns
+}
+"""Extracts whose rows name no person: they belong to the person of the row that they name."""
+
 DOSSIERS = Extract(
     "dossiers",
     "KBI dossiers as exchanged",

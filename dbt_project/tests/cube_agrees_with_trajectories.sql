@@ -11,6 +11,12 @@ with cube as (
 
 ),
 
+components as (
+
+    select 'mo' as component union all select 'nt2' as component
+
+),
+
 contracts as (
 
     select count(*) as n_contracts
@@ -20,7 +26,8 @@ contracts as (
 
 )
 
-select cube.component, cube.n_contracts
-from cube
+select components.component, cube.n_contracts, contracts.n_contracts as n_signed
+from components
 cross join contracts
-where cube.n_contracts <> contracts.n_contracts
+left join cube on components.component = cube.component
+where coalesce(cube.n_contracts, 0) <> contracts.n_contracts

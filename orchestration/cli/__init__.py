@@ -16,7 +16,8 @@ from orchestration.cli.conventions import FAILED, fail
 from orchestration.cli.figures import answer, explain, status, summary
 from orchestration.cli.nightly import night
 from orchestration.cli.preparing import prepare, simulate
-from orchestration.settings import SettingsError
+from orchestration.disk import told
+from orchestration.settings import SettingsError, load_settings
 
 
 class _Commands(click.Group):
@@ -33,6 +34,10 @@ class _Commands(click.Group):
             raise
         except SettingsError as error:
             fail(str(error), FAILED)
+        except OSError as error:
+            if ctx.params.get("debug"):
+                raise
+            fail(told(error, load_settings()), FAILED)
         except Exception as error:
             if ctx.params.get("debug"):
                 raise

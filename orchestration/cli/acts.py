@@ -122,8 +122,7 @@ def erase(ctx: click.Context, reason: str) -> None:
 
     Exit codes: as of `kbi night`; 2 also where that is no INSZ.
     """
-    # Bytes that are no text are no number either.
-    number = re.sub(rb"[\s.-]", b"", click.get_binary_stream("stdin").read(100)).decode("ascii", "replace")
+    number = _asked_for()
     if not _is_insz(number):
         raise click.UsageError("Standard input is no INSZ: eleven digits, with or without dots, the last two a check.")
     with _instead_of_a_night() as settings:
@@ -141,13 +140,18 @@ def erase(ctx: click.Context, reason: str) -> None:
 def purge(ctx: click.Context, before: date, reason: str) -> None:
     """Erase everybody about whom nothing is known from a day on.
 
-    As `kbi erase` does, but whoever later has something dated on that day or after it is taken again.
+    As `kbi erase` does, but whoever later has something dated on that day or after it is taken again. It does not ask:
+    the day may not be later than the last delivery, for such a day is a slip and would erase everybody.
 
-    Exit codes: as of `kbi night`.
+    Exit codes: as of `kbi night`; 2 also for such a day.
     """
     with _instead_of_a_night() as settings:
         from orchestration.erasing import purge as purge_persons
+        from orchestration.ledger import Ledger
 
+        taken = Ledger(settings.ledger).taken()
+        if taken and before > taken[-1].date:
+            raise click.UsageError(f"--before: {before} is later than the last delivery, of {taken[-1].date}.")
         _say_erased(purge_persons(settings, before, reason, progress))
         _build_without_them(settings, debug=ctx.parent.params["debug"])
 
@@ -162,6 +166,17 @@ def _build_without_them(settings: Settings, *, debug: bool) -> None:
                 "Repair what failed and run `kbi night`."
             )
         raise
+
+
+def _asked_for() -> str:
+    """What was typed or piped, without what people write between the digits."""
+    stdin = click.get_text_stream("stdin")
+    if stdin.isatty():
+        typed = click.prompt("INSZ", hide_input=True, err=True).encode()
+    else:
+        typed = click.get_binary_stream("stdin").read(100)
+    # Bytes that are no text are no number either.
+    return re.sub(rb"[\s.-]", b"", typed).decode("ascii", "replace")
 
 
 def _is_insz(number: str) -> bool:
@@ -182,8 +197,8 @@ def _say_erased(found: Erasure) -> None:
         )
         return
     progress(
-        f"{found.n_persons:,} persons erased from {', '.join(found.deliveries)}; {found.n_retaken} deliveries taken "
-        "again without them. The landing zone was not touched: have the registry take them out of what lies there."
+        f"Persons erased: {found.n_persons:,}, from {', '.join(found.deliveries)}. Deliveries taken again: "
+        f"{found.n_retaken}. The landing zone was not touched: have the registry take them out of what lies there."
     )
 
 
@@ -206,6 +221,6 @@ def reproduce(release: str) -> None:
     for note in found.notes:
         progress(note)
     if found.n_erased:
-        progress(f"{found.n_erased} persons erased since: without them it cannot be the same.")
+        progress(f"Persons erased since: {found.n_erased}. Without them it cannot be the same.")
     if not found.is_same:
         fail(f"Release {release} is not what was published.", DIFFERENT)

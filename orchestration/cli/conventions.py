@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -22,8 +22,9 @@ FAILED, REFUSED, DIFFERENT, BUSY = 1, 3, 4, 5
 
 
 def progress(message: str) -> None:
-    """Say on standard error what is going on."""
-    click.echo(message, err=True)
+    """Say on standard error what is going on. That nobody listens any more is no reason to stop."""
+    with suppress(BrokenPipeError):
+        click.echo(message, err=True)
 
 
 def load_settings() -> Settings:
@@ -39,6 +40,9 @@ def load_settings() -> Settings:
     return settings
 
 
+_ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
 class _Date(click.ParamType):
     name = "YYYY-MM-DD"
 
@@ -46,7 +50,8 @@ class _Date(click.ParamType):
         if isinstance(value, date):
             return value
         try:
-            return datetime.strptime(value, "%Y-%m-%d").date()  # noqa: DTZ007 - a day, not a moment
+            # Other forms of ISO 8601 are dates too, and so easily another day than was meant.
+            return date.fromisoformat(value if _ISO_DATE.fullmatch(value) else "")
         except ValueError:
             self.fail(f"{value!r} is not a date of the form YYYY-MM-DD.", param, ctx)
 
@@ -82,7 +87,7 @@ def fail(message: str, code: int) -> NoReturn:
 
 @contextmanager
 def told_to_people() -> Iterator[None]:
-    """What a look at the figures of a day can run into, as wrong usage or as a failure."""
+    """What work on the warehouse can run into, as wrong usage or as a failure."""
     from orchestration.answer import AnswerError, DateOutOfRange
     from orchestration.dbt_runner import DbtFailed
     from orchestration.marts import PublicationError
@@ -96,4 +101,6 @@ def told_to_people() -> Iterator[None]:
     except (AnswerError, DbtFailed, NothingTaken, PastFailed, PublicationError) as error:
         fail(str(error), FAILED)
     except OSError as error:
-        fail(f"{error.strerror or type(error).__name__}: {error.filename or 'input or output'}", FAILED)
+        from orchestration.disk import told
+
+        fail(told(error, settings_of_environment()), FAILED)

@@ -59,7 +59,7 @@ def night(ctx: click.Context, accept_volume: Sequence[str], known_on: date | Non
     if unknown := set(accept_volume) - known:
         raise click.UsageError(f"--accept-volume: no delivery {', '.join(sorted(unknown))} lies in {settings.landing}.")
     try:
-        with night_lock(settings):
+        with night_lock(settings), told_to_people():
             run_night(settings, accept_volume, debug=ctx.parent.params["debug"])
     except Busy as error:
         fail(str(error), BUSY)

@@ -68,7 +68,7 @@ def _extract(name: str, key: str, columns: str) -> Extract:
         column, kind = item.rstrip("!").split(":")
         parent = PARENT_OF.get(column)
         own_key = keys == (column,)
-        parsed.append(Column(column, kind, item.endswith("!"), None if own_key else parent))  # type: ignore[arg-type]
+        parsed.append(Column(column, kind, item.endswith("!"), None if own_key else parent))
     return Extract(name, keys, tuple(parsed))
 
 

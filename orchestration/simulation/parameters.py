@@ -28,7 +28,6 @@ WEEKEND_WEIGHT = 0.01  # assumption
 
 RESULT_REGIME_FROM = date(2016, 2, 29)
 TEST_REGIME_FROM = date(2022, 3, 1)
-NETWORK_REGIME_FROM = date(2023, 1, 1)
 NT2_TEST_FROM = date(2023, 9, 1)
 VALUES_THRESHOLD_FROM = date(2023, 3, 1)
 CLIENT_NUMBERS_CHANGED = date(2022, 1, 1)  # the registry's migration gave new numbers [S29]; its date: assumption

@@ -111,24 +111,27 @@ def test_who_failed_in_what(given):
 
 
 @pytest.mark.parametrize(
-    ("gap", "text"),
+    ("compulsory", "voluntary", "text"),
     [
-        ("0.041250", "+4,1"),
-        ("-0.101500", "-10,2"),
-        ("0.000000", "+0,0"),
-        ("-0.123449", "-12,3"),
-        ("-0.000012", "+0,0"),
-        (None, "n.v.t."),
+        ((33, 800), (0, 1), "+4,1 procentpunt"),
+        ((0, 7), (203, 2000), "-10,2 procentpunt"),  # -10.15 exactly: away from zero
+        ((30, 31), (14, 33), "+54,3 procentpunt"),  # 54.34995: the mart's 0.543500 would become 54.4
+        ((5, 9), (10, 18), "+0,0 procentpunt"),
+        ((0, 1), (1, 90_000), "+0,0 procentpunt"),
+        ((0, 0), (1, 2), "n.v.t."),
+        ((1, 2), (0, 0), "n.v.t."),
     ],
 )
-def test_the_difference_between_participants(given, gap, text):
-    value = None if gap is None else Decimal(gap)
-    changed = with_counts(
-        given, "mart_q2_pass_rate_by_participation", pass_rate_evaluated_gap=value, pass_rate_ended_gap=value
-    )
-    told = text if gap is None else f"{text} procentpunt"
-    assert as_text(changed).count(f"verschil (verplicht min rechthebbend): {told}\n") == 4
-    assert as_summary(changed).count(f"; verschil {told}\n") == 2
+def test_the_difference_between_participants(given, compulsory, voluntary, text):
+    mart = "mart_q2_pass_rate_by_participation"
+    counts = {
+        participation: dict(zip(("n_passed", "n_evaluated", "n_ended"), (passed, of, of), strict=True))
+        for participation, (passed, of) in (("compulsory", compulsory), ("voluntary", voluntary))
+    }
+    rows = tuple({**row, **counts.get(row["participation_type"], {})} for row in given.marts[mart])
+    changed = replace(given, marts={**given.marts, mart: rows})
+    assert as_text(changed).count(f"verschil (verplicht min rechthebbend): {text}\n") == 4
+    assert as_summary(changed).count(f"; verschil {text}\n") == 2
 
 
 def test_large_numbers_and_halves_in_dutch_notation(given):

@@ -42,6 +42,16 @@ def test_a_changed_manifest_starts_a_run(folder: Folder, instance: dg.DagsterIns
     assert tick(instance, cursor)[0] == 1
 
 
+def test_a_manifest_that_is_a_link_to_nothing_starts_a_run_that_refuses_it(
+    folder: Folder, instance: dg.DagsterInstance
+) -> None:
+    _, cursor = tick(instance, None)
+    (folder.landing / "broken").mkdir()
+    (folder.landing / "broken" / "manifest.json").symlink_to("nowhere")
+    n_runs, after = tick(instance, cursor)
+    assert n_runs == 1 and tick(instance, after) == (0, after)
+
+
 def test_an_empty_landing_zone_starts_nothing(
     folder: Folder, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, tmp_path
 ) -> None:

@@ -42,7 +42,7 @@ def test_a_release_made_after_it_is_made_again_after_a_withdrawal(copied: Folder
     assert ran.exit_code == 0 and "erased" not in ran.stderr, ran.said
     ran = copied.kbi("reproduce", before)
     # What was published stays, and nobody pretends that it could be made again.
-    assert ran.exit_code == 4 and "1 persons erased since" in ran.stderr
+    assert ran.exit_code == 4 and "Persons erased since: 1." in ran.stderr
     assert traces(copied, {number}) == []
 
 
@@ -55,5 +55,5 @@ def test_a_backup_of_before_is_put_right_by_a_rebuild(copied: Folder, number: st
     shutil.move(copied.data, tmp_path / "lost")
     shutil.move(backup, copied.data)
     ran = copied.kbi("rebuild")
-    assert ran.exit_code == 0 and "persons erased from" in ran.stderr, ran.said
+    assert ran.exit_code == 0 and "Persons erased: " in ran.stderr, ran.said
     assert traces(copied, {number}) == [] and copied.marts() == marts

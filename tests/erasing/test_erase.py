@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Collection
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -23,7 +24,7 @@ from tests.deliveries import insz, write_delivery
 from tests.dossiers import answers as xml
 from tests.erasing.conftest import rows_in, without
 from tests.night.dossier_deliveries import write_dossiers
-from tests.night.nights import Folder, Ran, rows_under
+from tests.night.nights import Folder, Ran, bytes_under, rows_under
 from tests.night.test_privacy import unpacked
 from tests.past.conftest import ALIAS, LATE, PERSON
 from tests.retaking.conftest import FULL, folder_of, put
@@ -258,3 +259,11 @@ def test_wrong_usage(copied: Folder) -> None:
     ran = CliRunner().invoke(main, ["erase", "--reason", f"for {PERSON}"], input=PERSON, env=copied.environment)
     assert ran.exit_code == 2
     assert CliRunner().invoke(main, ["erase"], input=b"\xff\xfe", env=copied.environment).exit_code == 2
+
+
+def test_nobody_is_purged_by_a_day_after_the_last_delivery(copied: Folder) -> None:
+    last = max(entry.date for entry in Ledger(copied.settings.ledger).taken())
+    before = bytes_under(copied.settings.archive)
+    ran = copied.kbi("purge", "--before", (last + timedelta(days=1)).isoformat())
+    assert ran.exit_code == 2 and str(last) in ran.stderr, ran.said
+    assert bytes_under(copied.settings.archive) == before

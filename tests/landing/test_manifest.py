@@ -214,6 +214,11 @@ def test_an_unknown_extract(tmp_path: Path, kind: str, name: str) -> None:
     assert repr(name) in refused.detail and refused.detail.isprintable()
 
 
+def test_an_unknown_extract_that_shares_its_file_with_another(tmp_path: Path) -> None:
+    unknown = entries("personen")[0] | {"extract": "kinderen"}
+    assert refusal_of(deliver(tmp_path, manifest(files=[*entries(), unknown]))).code == "extract_unknown"
+
+
 def test_a_long_name_does_not_make_a_long_message(tmp_path: Path) -> None:
     unknown = [entry | {"extract": f"{n}{'x' * 9999}", "path": str(n)} for n, entry in enumerate(entries() * 2)]
     refused = refusal_of(deliver(tmp_path, manifest(kind="delta", files=unknown)))

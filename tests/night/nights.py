@@ -80,9 +80,9 @@ class Folder:
     def environment(self) -> dict[str, str]:
         return {"KBI_LANDING": str(self.landing), "KBI_DATA": str(self.data), **self.variables}
 
-    def kbi(self, *arguments: str) -> Ran:
+    def kbi(self, *arguments: str, stdin: str | bytes | None = None) -> Ran:
         """Run a command in this process, where everything is imported already."""
-        result = CliRunner().invoke(main, arguments, env=self.environment)
+        result = CliRunner().invoke(main, arguments, input=stdin, env=self.environment)
         return Ran(result.exit_code, result.stdout, result.stderr)
 
     def night(self, *arguments: str) -> Ran:

@@ -16,8 +16,9 @@ import pytest
 import schemas
 from orchestration.history import ROW_NUMBER, state_query
 from orchestration.intake import take_waiting
+from orchestration.ledger import Ledger
 from orchestration.pseudonyms import load_key
-from orchestration.settings import PROJECT_ROOT
+from orchestration.settings import PROJECT_ROOT, Settings
 from tests.deliveries import combined, insz, minimal_registry, write_delivery
 from tests.dossiers import answers as xml
 from tests.night.dossier_deliveries import write_dossiers
@@ -154,6 +155,81 @@ def test_a_zip_and_a_folder_of_the_same_dossiers_are_one(tmp_path: Path, key_fil
         files = sorted([*folder.settings.validated.rglob("*.parquet"), *folder.settings.quarantine.rglob("*.parquet")])
         states.append({path.relative_to(folder.data): pl.read_parquet(path).to_dicts() for path in files})
     assert states[0] == states[1]
+
+
+def _results(settings: Settings) -> list[str]:
+    """What becomes of the deliveries that lie there, in one run of intake."""
+    return [outcome.result for outcome in take_waiting(settings)]
+
+
+def _state(settings: Settings, extract: str) -> pl.DataFrame:
+    taken = [settings.validated / entry.delivery_id for entry in Ledger(settings.ledger).taken()]
+    return duckdb.sql(state_query(taken, extract)).pl()
+
+
+@pytest.mark.parametrize("kind", ["delta", "full"])
+def test_nationality_and_municipality_stay_though_the_dossier_has_another_number(folder: Folder, kind: str) -> None:
+    """The row known of the person stands under a number of before; of two the nearest counts."""
+    oldest, older, now = (insz(2 * n) for n in (11, 12, 13))
+    tables = {
+        "personen": [
+            {"insz": oldest, "nationaliteit_code": "SY", "nis_gemeente": "44021"},
+            {"insz": older, "nationaliteit_code": "MA", "nis_gemeente": "11002"},
+        ],
+        "insz_wijzigingen": [
+            {"oude_insz": oldest, "nieuwe_insz": older, "datum": "2016-01-05"},
+            {"oude_insz": older, "nieuwe_insz": now, "datum": "2016-01-06"},
+        ],
+    }
+    write_delivery(folder.landing, "tables", "2016-06-30T22:00:00+02:00", tables)
+    files = {"a.xml": xml.dossier(now, xml.target_group())}
+    write_dossiers(folder.landing, "dossiers", "2016-07-01T22:00:00+02:00", files, kind=kind)
+    assert _results(folder.settings) == ["taken", "taken"]
+    persons = _state(folder.settings, "personen")
+    assert persons.select("nationaliteit_code", "nis_gemeente", "geslacht_code").rows() == [("MA", "11002", "2")]
+
+
+def test_rows_that_wait_for_a_track_or_contract_are_gone_with_the_dossier_that_lacks_them(folder: Folder) -> None:
+    """Of a person whose dossier comes nothing waits but what it holds, though such rows name nobody."""
+    number, other = insz(2 * 11), insz(2 * 12)
+    write_delivery(folder.landing, "0", "2016-06-30T22:00:00+02:00", {"personen": [{"insz": other}]})
+
+    def dossier(status: str, document: str, components: tuple[str, ...], addenda: tuple[str, ...]) -> bytes:
+        signed = xml.contract("2016-03-10", xml.element("Addenda", *map(xml.addendum, addenda)))
+        return xml.dossier(
+            number,
+            xml.target_group(),
+            xml.element("Contracten", signed.replace("ICO13G", document)),
+            xml.element("Trajecten", xml.track(*map(xml.component, components), status=status)),
+        )
+
+    broken = {"a.xml": dossier("VALS", "ZZ", ("TO_A1", "TO_A2"), ("2016-05-02", "2016-05-03"))}
+    repaired = {"a.xml": dossier("OP", "ICO13G", ("TO_A2",), ("2016-05-03",))}
+    write_dossiers(folder.landing, "1", "2016-07-01T22:00:00+02:00", broken, kind="delta")
+    assert _results(folder.settings) == ["taken", "taken"]
+    assert _state(folder.settings, "trajectonderdelen").is_empty() and _state(folder.settings, "addenda").is_empty()
+    write_dossiers(folder.landing, "2", "2016-07-02T22:00:00+02:00", repaired, kind="delta")
+    assert _results(folder.settings) == ["unchanged", "unchanged", "taken"]
+    assert _state(folder.settings, "trajectonderdelen")["type"].to_list() == ["TO_A2"]
+    assert _state(folder.settings, "addenda")["datum_registratie"].to_list() == [date(2016, 5, 3)]
+    released = folder.settings.quarantine / "2" / "released"
+    assert not released.exists(), "what the dossier brings again was not waited for"
+
+
+def test_an_earlier_target_group_record_that_waits_stays_beside_the_present_one(folder: Folder) -> None:
+    number, other = insz(2 * 11), insz(2 * 12)
+    tables = {"personen": [{"insz": other}]}
+    write_delivery(folder.landing, "0", "2016-06-29T22:00:00+02:00", tables)
+    records = [{"insz": number, "begin": begin, "code": "JA"} for begin in ("2015-01-01", "2016-03-01", "2016-04-01")]
+    early = {"doelgroepen": records}
+    write_delivery(folder.landing, "1", "2016-06-30T22:00:00+02:00", early, kind="delta")
+    files = {"a.xml": xml.dossier(number, xml.target_group("2016-03-01"))}
+    write_dossiers(folder.landing, "2", "2016-07-01T22:00:00+02:00", files, kind="delta")
+    assert _results(folder.settings) == ["taken"] * 3
+    assert sorted(_state(folder.settings, "doelgroepen").select("begin", "einde", "type").rows()) == [
+        (date(2015, 1, 1), date(2016, 2, 29), None),
+        (date(2016, 3, 1), None, "PLICHT"),
+    ], "a later record is none of the past"
 
 
 def test_a_rule_on_dossiers_that_is_taken_out_is_not_judged(folder: Folder, monkeypatch) -> None:

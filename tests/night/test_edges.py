@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
 from orchestration.intake import take_waiting
-from tests.deliveries import minimal_registry, write_delivery
-from tests.night.nights import Folder, Ran
+from tests.deliveries import insz, minimal_registry, write_delivery
+from tests.dossiers import answers as xml
+from tests.night.dossier_deliveries import write_dossiers
+from tests.night.nights import Folder, Ran, bytes_under
 
 
 def said_plainly(ran: Ran, *words: str) -> bool:
@@ -65,6 +68,24 @@ def test_an_unusable_setting_is_named(folder: Folder, variable: str, value: str,
     assert ran.exit_code == 1 and ran.stdout == "" and said_plainly(ran, variable)
 
 
+@pytest.mark.parametrize(("landing", "data"), [("here", "here"), ("here/landing", "here"), ("here", "here/data")])
+def test_what_is_delivered_and_what_is_kept_lie_apart(folder: Folder, landing: str, data: str) -> None:
+    delivered = folder.directory / landing
+    write_delivery(delivered, "d", "2016-09-08T23:00:00+02:00", minimal_registry(1))
+    before = bytes_under(delivered)
+    folder.variables |= {"KBI_LANDING": str(delivered), "KBI_DATA": str(folder.directory / data)}
+    ran = folder.night()
+    assert ran.exit_code == 1 and said_plainly(ran, "KBI_LANDING", "KBI_DATA", "apart"), ran.said
+    assert bytes_under(delivered) == before
+
+
+def test_a_variable_that_is_empty_is_not_set(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.directory)
+    folder.variables |= {"KBI_DATA": "", "KBI_LANDING": "", "KBI_PSEUDONYM_KEY_FILE": "", "KBI_MEMORY_LIMIT": ""}
+    ran = folder.kbi("status")
+    assert ran.exit_code == 0 and f"at {folder.directory / 'data'}" in ran.stdout
+
+
 @pytest.mark.parametrize("content", [None, b"short", b"\0" * 31, b"0" * 63])
 def test_an_unusable_key_is_named(folder: Folder, content: bytes | None) -> None:
     write_delivery(folder.landing, "d", "2016-09-08T23:00:00+02:00", minimal_registry(1))
@@ -118,6 +139,24 @@ def test_a_registry_that_holds_nothing_is_a_registry(folder: Folder) -> None:
     assert folder.kbi("answer", "--as-of", "2016-09-08").exit_code == 0
 
 
+def test_contracts_that_are_all_signed_later_are_a_registry_without_any(folder: Folder) -> None:
+    write_delivery(folder.landing, "early", "2013-09-08T23:00:00+02:00", minimal_registry(1))
+    ran = folder.night()
+    assert (ran.exit_code, ran.stdout) == (0, "early\ttaken\t\n"), ran.said
+    assert folder.rows("select count(*) from facts.fct_trajectory") == [(1,)]
+    for table in ("facts.fct_trajectory_component_status", "marts.mart_outcome_cube"):
+        assert folder.rows(f"select count(*) from {table}") == [(0,)]
+
+
+def test_rows_about_persons_are_for_their_owner_and_marts_for_all(undisturbed: Folder) -> None:
+    settings = undisturbed.settings
+    for path in (settings.archive, settings.quarantine, settings.validated, settings.work, settings.warehouse):
+        assert path.stat().st_mode & 0o077 == 0, path
+    release = (settings.published / "current").resolve()
+    for path in (settings.data, settings.published, release, *release.rglob("*")):
+        assert path.stat().st_mode & 0o044 == 0o044, path
+
+
 SECRET = "Quirinia Wollebrandt 80611700198"
 
 
@@ -167,6 +206,33 @@ def test_what_went_wrong_may_quote_rows_and_is_kept_where_rows_are(
     others = [path for path in folder.data.rglob("*") if path.is_file() and path != kept]
     assert not [path for path in others if b"Wollebrandt" in path.read_bytes()]
     assert len(folder.ledger()) == taken and folder.releases() == []
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["", "on a full disk"])
+def test_what_the_system_refuses_is_told_without_the_name_of_a_dossier(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    """Files of dossiers bear numbers of persons; what the operating system says of one is kept, and not repeated."""
+    number = insz(7)
+    write_dossiers(folder.landing, "d", "2016-09-08T23:00:00+02:00", {f"{number}.xml": xml.dossier(number)})
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle", f"{number}.xml")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", f"{number}.xml")
+
+    monkeypatch.setattr("orchestration.intake.archive", refused)
+    monkeypatch.setattr("orchestration.failures.SECONDS_BETWEEN", 0)
+    if not kept:
+        monkeypatch.setattr("orchestration.failures.traceback.format_exception", full)
+    ran = folder.kbi("--debug", "night")
+    assert ran.exit_code == 1 and "Stale file handle" in ran.stderr, ran.said
+    assert ("could not be kept (No space left on device)" in ran.stderr) is not kept
+    assert number not in ran.said
+    for path in folder.data.rglob("*"):
+        if path.is_file() and not path.name.startswith("error-"):
+            assert number.encode() not in path.read_bytes(), path
 
 
 @pytest.mark.slow

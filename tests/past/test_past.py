@@ -186,8 +186,14 @@ def test_before_the_first_delivery_it_says_so(tmp_path: Path) -> None:
         assert "No delivery was taken yet" in ran.stderr
 
 
+def forget(folder: Folder) -> None:
+    """No earlier state is built any more."""
+    with past.held_off(folder.settings):
+        pass
+
+
 def test_it_is_built_once_and_kept_while_used(looked_back: Folder, story: Story) -> None:
-    past.discard(looked_back.settings)
+    forget(looked_back)
     days = [night.day.isoformat() for night in story.last_of_day()[:-1]]
     ids = [night.delivery_id for night in story.last_of_day()[:-1]]
     assert len(days) == KEPT + 1
@@ -222,7 +228,7 @@ def test_a_kept_warehouse_that_no_longer_holds_is_built_again(
 
 @pytest.mark.slow
 def test_it_works_while_a_night_runs_and_leaves_its_folders_alone(story: Story, looked_back: Folder) -> None:
-    past.discard(looked_back.settings)
+    forget(looked_back)
     settings = looked_back.settings
     nights_own = [settings.work / "build" / "warehouse.duckdb", settings.work / "intake" / "aside"]
     for path in nights_own:
@@ -236,7 +242,7 @@ def test_it_works_while_a_night_runs_and_leaves_its_folders_alone(story: Story, 
 def test_a_state_that_does_not_pass_its_checks_is_not_kept(
     looked_back: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    past.discard(looked_back.settings)
+    forget(looked_back)
     build = past.dbt_runner.build
 
     def broken(*arguments, **options) -> list[NodeResult]:

@@ -326,7 +326,7 @@ def _calls(monkeypatch, kill_at: int | None) -> list[str]:
 
 
 def test_a_night_killed_anywhere_leaves_the_old_release_and_the_next_night_completes(tmp_path, monkeypatch):
-    monkeypatch.setattr(publication, "_sync", lambda path: None)
+    monkeypatch.setattr(publication, "sync", lambda path: None)
     steps = 0
     while True:
         night = data_folder(tmp_path / str(steps))
@@ -360,7 +360,7 @@ def test_a_night_killed_anywhere_leaves_the_old_release_and_the_next_night_compl
 
 def test_all_of_it_is_on_disk_before_it_is_named_and_named_before_it_is_served(night, monkeypatch):
     events: list[tuple[str, str]] = []
-    sync, rename = publication._sync, Path.rename
+    sync, rename = publication.sync, Path.rename
 
     def synced(path):
         events.append(("synced", path.name))
@@ -370,7 +370,7 @@ def test_all_of_it_is_on_disk_before_it_is_named_and_named_before_it_is_served(n
         events.append(("renamed", target.name))
         return rename(path, target)
 
-    monkeypatch.setattr(publication, "_sync", synced)
+    monkeypatch.setattr(publication, "sync", synced)
     monkeypatch.setattr(Path, "rename", renamed)
     release = publish(night)
     named = events.index(("renamed", release.release_id))

@@ -74,6 +74,13 @@ def test_only_the_link_changes(place):
     )
 
 
+def test_of_what_is_served_already_nothing_changes_and_nothing_is_recorded(place):
+    for release, n_records in ((place.new, 0), (place.old, 1), (place.old, 1)):
+        assert roll_back(place.settings, release.release_id).release_id == release.release_id
+        assert len(records(place.settings)) == n_records
+    assert rollback_in_force(place.settings).served == place.old.release_id
+
+
 def test_a_night_without_news_does_not_undo_it(place):
     roll_back(place.settings, place.old.release_id)
     for _ in range(2):

@@ -221,13 +221,8 @@ class Marts:
         ]
         if kind == "all":
             return len(certificates)
-        return sum(self._participation_on_the_day(item) == kind for item in certificates)
-
-    def _participation_on_the_day(self, certificate: Certificate) -> str:
-        """Of the linked contract; one that is not signed yet does not exist yet."""
-        contract = certificate.contract
-        is_linked = contract is not None and contract.signed <= self.day
-        return self.registry.participation(contract) if is_linked else "undetermined"
+        of = [item.contract and self.registry.participation(item.contract) for item in certificates]
+        return sum((participation or "undetermined") == kind for participation in of)
 
     def mart_q3_certificates(self) -> list[MartRow]:
         return [

@@ -45,7 +45,7 @@ def test_what_differs_is_named_with_what_may_be_the_reason(story: Story, copied:
     said = dict(line.split("\t") for line in ran.stdout.splitlines())
     assert said.pop(marts[0]["name"]) == "differs" and set(said.values()) == {"same"}
     assert "0.0.9+0123456789ab" in ran.stderr and "duckdb 1.0.0, now" in ran.stderr
-    assert "2 persons erased since" in ran.stderr
+    assert "Persons erased since: 2." in ran.stderr
     assert "is not what was published" in ran.stderr
 
 

@@ -66,6 +66,14 @@ def night(settings) -> Settings:
     return settings
 
 
+def test_what_lies_there_changed_is_not_told_with_the_counts_of_what_was_taken(night):
+    Ledger(night.ledger).record(FIRST.model_copy(update={"changed_fingerprint": "1" * 64}))
+    lines = status(night).as_text().splitlines()
+    at = lines.index("Deliveries refused: 2")
+    assert lines[at + 1].startswith("  2016-09-08: delivery_changed: ")
+    assert lines[at + 2].startswith("  2016-09-09: quarantine_rate_exceeded: ")
+
+
 def test_the_document(night):
     document = json.loads(status(night).as_json())
     assert list(document) == ["deliveries", "publication", "publication_due", "rollback", "records", "disk"]
@@ -98,11 +106,11 @@ def test_the_text(night):
     assert lines[1].split() == ["delivery", "of", "kind", "delivered", "accepted", "quarantined", "duplicate"]
     assert lines[2].split() == ["2016-09-08", "2016-09-08", "full", "13,000", "12,989", "8", "3"]
     assert "  2016-09-08: unexpected column personen.telefoon, kept out" in lines
+    assert "  2016-09-08: personen: insz_invalid 7, code_unknown 2" in lines
     at = lines.index("Deliveries refused: 1")
-    assert lines[at + 1 : at + 4] == [
+    assert lines[at + 1 : at + 3] == [
         "  2016-09-09: quarantine_rate_exceeded: contracten: 30 % of the rows are quarantined, 5 % is allowed",
-        "    contracten: 1,234 rows type_invalid",
-        "    contracten: 5 rows required_missing",
+        "    contracten: type_invalid 1,234, required_missing 5",
     ]
     assert f"Published: {RELEASE}, state of knowledge of 2016-09-08 (synthetic data: nobody real)" in lines
     assert "  written 2016-09-09T01:40:00+00:00 by the code, 2 marts, 1,234 rows" in lines

@@ -38,33 +38,18 @@ person_certified as (
 
 ),
 
+-- Whatever the contract: one that is named before it is signed gives its type all the same, for that does not move.
 any_regime as (
 
     select
-        participation.participation_type,
-        certificates.dated_on,
-        contracts.signed_on
+        coalesce(participation.participation_type, 'undetermined') as participation_type,
+        certificates.dated_on
     from {{ ref('fct_certificate') }} as certificates
     inner join {{ ref('policy_regimes') }} as regimes
         on regimes.regime_code = 'result_2016' and certificates.dated_on >= regimes.signed_from
-    left join {{ ref('int_contracts') }} as contracts on certificates.contract_no = contracts.contract_no
     left join {{ ref('int_contract_participation') }} as participation
         on certificates.contract_no = participation.contract_no
     where certificates.document_type = 'certificate'
-
-),
-
--- Whatever the contract. One that a certificate names before it is signed is not there yet: unlinked until then.
-naive as (
-
-    select 'undetermined' as participation_type, dated_on as counted_from, signed_on as counted_until
-    from any_regime
-
-    union all
-
-    select participation_type, greatest(dated_on, signed_on), cast(null as date)
-    from any_regime
-    where signed_on is not null
 
 ),
 
@@ -109,8 +94,8 @@ spans as (
 
     union all
 
-    select units.counting_unit, naive.participation_type, 'any_regime', naive.counted_from, naive.counted_until
-    from naive
+    select units.counting_unit, any_regime.participation_type, 'any_regime', any_regime.dated_on, cast(null as date)
+    from any_regime
     cross join (select 'contract' as counting_unit union all select 'person' as counting_unit) as units
 
 ),
