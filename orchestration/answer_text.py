@@ -290,8 +290,8 @@ def _certificates(answer: Answer) -> list[str]:
         *_question(3, "Hoeveel inburgeringsattesten zijn sinds dan uitgereikt, aan deze populatie?"),
         f"    {_count(row['n_certified'])} personen kregen een inburgeringsattest"
         f" ({_count(row['n_certificates'])} attesten AI023)",
-        f"    daarnaast: {_count(row['n_evc'])} EVC-attesten (AEVC05)"
-        f" en {_count(row['n_effort_statements'])} verklaringen van geleverde inspanningen (VGI01)",
+        f"    daarnaast: EVC-attesten (AEVC05): {_count(row['n_evc'])};"
+        f" verklaringen van geleverde inspanningen (VGI01): {_count(row['n_effort_statements'])}",
         *_rule(
             "attesten gedateerd op ondertekening, anders op aanmaak, bij een contract van deze populatie. Niet te "
             f"verwarren met de {_count(row['n_certificates_any_regime'])} attesten die sinds dan aan wie dan ook zijn "

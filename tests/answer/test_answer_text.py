@@ -97,8 +97,8 @@ def test_the_certificates_and_the_naive_figure(given):
     assert (
         f"{row['n_certified']} personen kregen een inburgeringsattest ({row['n_certificates']} attesten AI023)" in text
     )
-    assert f"{row['n_evc']} EVC-attesten" in text
-    assert f"{row['n_effort_statements']} verklaringen van geleverde inspanningen" in text
+    assert f"EVC-attesten (AEVC05): {row['n_evc']};" in text
+    assert f"verklaringen van geleverde inspanningen (VGI01): {row['n_effort_statements']} " in text
     assert f"de {row['n_certificates_any_regime']} attesten die sinds dan aan wie dan ook" in text
 
 

@@ -168,7 +168,7 @@ def test_a_refusal_fails_the_run_after_the_others_are_published(eventful: Eventf
     assert list(failed) == ["no_delivery_refused"]
     assert f"{REPAIRABLE}: checksum_mismatch: " in failed["no_delivery_refused"]
     errors = [log.user_message for log in eventful.instance.all_logs(eventful.refusing.run_id) if log.level == 40]
-    assert any(REPAIRABLE in message and "repaired" in message for message in errors)
+    assert any(REPAIRABLE in message and "Deliver it again" in message for message in errors)
 
 
 def test_a_refusal_that_lies_there_unchanged_is_no_news(eventful: Eventful) -> None:

@@ -65,7 +65,7 @@ STEPS = (
     *("replace ledger/2016-09-08", "rmtree work/intake/2016-09-08"),
     *("rename landing/2017-05-31", "rename quarantine/2017-05-31", "rename validated/2017-05-31"),
     *("replace ledger/2017-05-31", "rmtree work/intake/2017-05-31", "rmtree work/intake$"),
-    *("rename revisions/2017-05-31", "rmtree work/build", "replace warehouse.duckdb"),
+    *("replace revisions/2017-05-31", "rmtree work/build", "replace warehouse.duckdb"),
     *("rename published/2017-05-31", "symlink published/", "rename published/current"),
 )
 """What a night puts in its place or takes away, in order: it is killed just before."""

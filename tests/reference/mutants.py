@@ -206,9 +206,9 @@ _MISTAKES = {
     "models/intermediate/int_certificate_counts.sql": [
         (
             "R8",
-            "link before the signature",
-            "participation_type, greatest(dated_on, signed_on)",
-            "participation_type, dated_on",
+            "unlinked left out of the naive figure",
+            "left join {{ ref('int_contract_participation') }}",
+            "inner join {{ ref('int_contract_participation') }}",
         ),
         (
             "R9",
