@@ -17,7 +17,7 @@ import polars as pl
 
 import schemas
 from orchestration.history import ENDED_IN, ROW_NUMBER, ended_file, versions_file
-from orchestration.merging import PRESENT_RECORDS
+from orchestration.merging import NEAREST_ROWS, waiting_beside_dossiers
 from orchestration.number_changes import NumberChanges
 from orchestration.sql import quoted
 from schemas import CHILDREN, Extract
@@ -287,41 +287,17 @@ class CrossRows:
         Args:
             touched: keys of this extract that the delivery's own rows have brought into the state.
         """
-        name, parent = extract.name, CHILDREN.get(extract.name)
-        same = " and ".join(f"delivered.{column} = rows.{column}" for column in extract.key)
-        brought = (
-            f"exists (select 1 from delivered_{name} as delivered where {same})" if name in self._texts else "false"
-        )
-        spoken_for, ended, joins = "false", "", ""
-        if self._has_dossiers and "insz" in extract.insz_columns:
-            self.meet_numbers(extract, "once_waiting")
-            spoken_for = "spoken.person_key is not null"
-            joins = """
-                left join (
-                    select numbers.number, persons.person_key
-                    from numbers
-                    left join current_keys on numbers.person_key = current_keys.person_key
-                    inner join dossier_persons as persons
-                        on coalesce(current_keys.current_key, numbers.person_key) = persons.person_key
-                    where persons.status = 'brought'
-                ) as spoken on rows.insz = spoken.number
-            """
-            if name == "doelgroepen":
-                joins += f"left join ({PRESENT_RECORDS}) as present on spoken.person_key = present.person_key"
-                spoken_for += " and cast(rows.begin as date) >= present.begin"
-                ended = "replace (coalesce(rows.einde, cast(cast(present.begin - 1 as date) as varchar)) as einde)"
-        elif self._has_dossiers and parent in self._texts:
-            # Whose it is, the row tells that it names: one that came with a dossier now.
-            (key,) = schemas.EXTRACTS[parent].key
-            spoken_for = f"rows.{key} in (select {key} from delivered_{parent})"
+        name, waiting = extract.name, f"from once_waiting_{extract.name}"
+        if self._has_dossiers:
+            if "insz" in extract.insz_columns:
+                self.meet_numbers(extract, "once_waiting")
+            waiting = waiting_beside_dossiers(extract, brings_parents=CHILDREN.get(name) in self._texts)
+        brought = "false"
+        if name in self._texts:
+            same = " and ".join(f"delivered.{column} = rows.{column}" for column in extract.key)
+            brought = f"exists (select 1 from delivered_{name} as delivered where {same})"
         with self._registered({"touched": touched}):
-            self._run(f"""
-                create table waiting_{name} as
-                select rows.* {ended}
-                from once_waiting_{name} as rows
-                {joins}
-                where not {brought} and not coalesce({spoken_for}, false)
-            """)
+            self._run(f"create table waiting_{name} as select * from ({waiting}) as rows where not {brought}")
         return self._frame(f"select * from waiting_{name}")
 
     def batches(
@@ -343,35 +319,12 @@ class CrossRows:
         for column in extract.insz_columns:
             joins.append(f"left join numbers as {column}_known on rows.{column} = {column}_known.number")
             columns.append(f"{column}_known.person_key as {schemas.PSEUDONYM_COLUMNS[column]}")
-        stays = "known.{0}"
-        if extract.name == "personen" and known_fill_in and name in self._known:
-            # A dossier may come under another number than the row that was known of its person (R1: the nearest).
-            joins.append(f"""
-                left join current_keys on insz_known.person_key = current_keys.person_key
-                left join (
-                    select distinct on (owner) *
-                    from (
-                        select
-                            known.*,
-                            coalesce(current_keys.current_key, known.person_key) as owner,
-                            coalesce(current_keys.steps, 0) as steps
-                        from known_{name} as known
-                        left join current_keys on known.person_key = current_keys.person_key
-                    )
-                    order by owner, steps, kbi_nummer desc nulls last, person_key
-                ) as nearest on coalesce(current_keys.current_key, insz_known.person_key) = nearest.owner
-            """)
-            stays = "case when known.person_key is not null then known.{0} else nearest.{0} end"
-        for column in known_fill_in if name in self._known else ():
-            columns[columns.index(f"rows.{column}")] = f"coalesce(rows.{column}, {stays.format(column)}) as {column}"
         if known_fill_in and name in self._known:
-            same = [
-                f"{column}_known.person_key = known.{schemas.PSEUDONYM_COLUMNS[column]}"
-                if column in extract.insz_columns
-                else f"rows.{column} = known.{column}"
-                for column in extract.key
-            ]
-            joins.append(f"left join known_{name} as known on {' and '.join(same)}")
+            as_known, known = self._as_known(extract)
+            joins += known
+            for column in known_fill_in:
+                value = f"coalesce(rows.{column}, {as_known.format(column)}) as {column}"
+                columns[columns.index(f"rows.{column}")] = value
         originals = "true"
         if rows == "delivered":
             joins.append(f"left join repeated_{name} as repeated on rows.line_number = repeated.line_number")
@@ -394,6 +347,26 @@ class CrossRows:
             columns.append(f"{cycles} as {schemas.ALIAS_CYCLE}")
         query = f"select {', '.join(columns)} from {rows}_{name} as rows {' '.join(joins)} where {originals}"
         yield from _batches(self._duckdb.cursor(), query)
+
+    @staticmethod
+    def _as_known(extract: Extract) -> tuple[str, list[str]]:
+        """What is known of a row: an expression for a column ``{0}``, and the joins it needs."""
+        same = [
+            f"{column}_known.person_key = known.{schemas.PSEUDONYM_COLUMNS[column]}"
+            if column in extract.insz_columns
+            else f"rows.{column} = known.{column}"
+            for column in extract.key
+        ]
+        joins = [f"left join known_{extract.name} as known on {' and '.join(same)}"]
+        if extract.name != "personen":
+            return "known.{0}", joins
+        # A dossier may come under another number than the row that was known of its person.
+        joins += [
+            "left join current_keys on insz_known.person_key = current_keys.person_key",
+            f"left join ({NEAREST_ROWS}) as nearest "
+            "on coalesce(current_keys.current_key, insz_known.person_key) = nearest.owner",
+        ]
+        return "case when known.person_key is not null then known.{0} else nearest.{0} end", joins
 
     # -- what becomes of the state before ---------------------------------------------------------------------------
 
