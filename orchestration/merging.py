@@ -33,7 +33,7 @@ NEAREST_ROWS = """
     )
     order by owner, steps, kbi_nummer desc nulls last, person_key
 """
-"""Of each person (``owner``, the present number) the known row of ``personen`` that R1 takes: the nearest in the chain."""
+"""Of each person (``owner``: the number now) the known row of ``personen`` that R1 takes, the nearest in the chain."""
 
 
 def ceasing_in_full(extract: Extract, key: Sequence[str]) -> str:
