@@ -120,6 +120,12 @@ class Settings(BaseSettings):
         return self.data / "dagster"
 
     @property
+    def own_folders(self) -> tuple[Path, ...]:
+        """The folders of ``data`` in which nobody else may put anything."""
+        zones = (self.archive, self.quarantine, self.withdrawn, self.work, self.validated, self.ledger)
+        return (*zones, self.revisions, self.published, self.dagster_home, self.dbt_target.parent)
+
+    @property
     def lock_file(self) -> Path:
         """Held by the one night that runs."""
         return self.data / "night.lock"
@@ -144,9 +150,9 @@ def load_settings() -> Settings:
         problems = "; ".join(f"KBI_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
         raise SettingsError(f"Unusable settings. {problems}. See the README, 'Settings'.") from None
     landing, data = settings.landing.resolve(), settings.data.resolve()
-    if landing.is_relative_to(data) or data.is_relative_to(landing):
+    if landing == data or any(landing.is_relative_to(zone.resolve()) for zone in settings.own_folders):
         raise SettingsError(
-            f"KBI_LANDING ({settings.landing}) and KBI_DATA ({settings.data}) must lie apart: what is kept in the one "
-            "would take the place of what was delivered to the other."
+            f"KBI_LANDING: {settings.landing} is where KBI_DATA keeps things of its own, which would take the place of "
+            "what is delivered. Have deliveries put elsewhere."
         )
     return settings

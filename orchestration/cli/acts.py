@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -140,18 +140,18 @@ def erase(ctx: click.Context, reason: str) -> None:
 def purge(ctx: click.Context, before: date, reason: str) -> None:
     """Erase everybody about whom nothing is known from a day on.
 
-    As `kbi erase` does, but whoever later has something dated on that day or after it is taken again. It does not ask:
-    the day may not be later than the last delivery, for such a day is a slip and would erase everybody.
+    As `kbi erase` does, but whoever later has something dated on that day or after it is taken again. It does not ask;
+    a day to come, which would be everybody, is taken for a slip.
 
-    Exit codes: as of `kbi night`; 2 also for such a day.
+    Exit codes: as of `kbi night`; 2 also for a day to come.
     """
+    from orchestration.manifest import BRUSSELS
+
+    if before > (today := datetime.now(BRUSSELS).date()):
+        raise click.UsageError(f"--before: {before} is still to come, and would be everybody; today is {today}.")
     with _instead_of_a_night() as settings:
         from orchestration.erasing import purge as purge_persons
-        from orchestration.ledger import Ledger
 
-        taken = Ledger(settings.ledger).taken()
-        if taken and before > taken[-1].date:
-            raise click.UsageError(f"--before: {before} is later than the last delivery, of {taken[-1].date}.")
         _say_erased(purge_persons(settings, before, reason, progress))
         _build_without_them(settings, debug=ctx.parent.params["debug"])
 

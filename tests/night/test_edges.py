@@ -68,14 +68,16 @@ def test_an_unusable_setting_is_named(folder: Folder, variable: str, value: str,
     assert ran.exit_code == 1 and ran.stdout == "" and said_plainly(ran, variable)
 
 
-@pytest.mark.parametrize(("landing", "data"), [("here", "here"), ("here/landing", "here"), ("here", "here/data")])
-def test_what_is_delivered_and_what_is_kept_lie_apart(folder: Folder, landing: str, data: str) -> None:
-    delivered = folder.directory / landing
+@pytest.mark.parametrize("place", ["data", "data/landing", "data/work/incoming", "link"])
+def test_deliveries_do_not_lie_where_the_warehouse_keeps_its_own(folder: Folder, place: str) -> None:
+    delivered = folder.directory / place
+    (folder.directory / "data" / "landing").mkdir(parents=True)
+    (folder.directory / "link").symlink_to(folder.directory / "data" / "landing")
     write_delivery(delivered, "d", "2016-09-08T23:00:00+02:00", minimal_registry(1))
     before = bytes_under(delivered)
-    folder.variables |= {"KBI_LANDING": str(delivered), "KBI_DATA": str(folder.directory / data)}
+    folder.variables |= {"KBI_LANDING": str(delivered), "KBI_DATA": str(folder.directory / "data")}
     ran = folder.night()
-    assert ran.exit_code == 1 and said_plainly(ran, "KBI_LANDING", "KBI_DATA", "apart"), ran.said
+    assert ran.exit_code == 1 and said_plainly(ran, "KBI_LANDING", "KBI_DATA", "elsewhere"), ran.said
     assert bytes_under(delivered) == before
 
 
