@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ _SHOWN = {
     "reconciliation",
 }
 _LAST = 5
-"""Acts by hand that the text shows."""
+"""Acts by hand, and deliveries with what was wrong in them, that the text shows."""
 _COUNTS = ("n_delivered", "n_accepted", "n_quarantined", "n_duplicates")
 
 
@@ -82,14 +83,14 @@ class Status:
         for entry in taken:
             lines += [f"  {entry.delivery_id}: unexpected column {extract}.{name}, kept out"
                       for extract, names in entry.unexpected_columns.items() for name in names]  # fmt: skip
-        if any(entry.rule_counts for entry in taken):
-            lines += ["", "Rows quarantined, by rule (a row may break several):"]
-            lines += [line for entry in taken for line in _broken_rules(entry, f"  {entry.delivery_id}: ")]
+        if broken := [entry for entry in taken[-_LAST:] if entry.rule_counts]:
+            lines += ["", "Rows quarantined, by rule (a row may break several; the JSON tells of which extract):"]
+            lines += [f"  {entry.delivery_id}: {_broken_rules(*entry.rule_counts.values())}" for entry in broken]
         lines += ["", f"Deliveries refused: {len(refused)}"]
         for entry, code, detail in refused:
             lines.append(f"  {entry.delivery_id}: {code}: {detail}")
             if entry.status == "refused":
-                lines += _broken_rules(entry, "    ")
+                lines += [f"    {name}: {_broken_rules(counts)}" for name, counts in entry.rule_counts.items()]
         lines += ["", *self._publication()]
         if self.records:
             lines += ["", "Done by hand, latest last:", *(f"  {record}" for record in self.records[-_LAST:])]
@@ -149,12 +150,10 @@ def _delivery(entry: Entry) -> dict[str, Any]:
     return entry.model_dump(mode="json", include=_SHOWN) | latest | totals(entry)
 
 
-def _broken_rules(entry: Entry, before: str) -> list[str]:
-    """One line per extract, with how many rows broke which rule."""
-    return [
-        f"{before}{extract}: " + ", ".join(f"{code} {n:,}" for code, n in counts.items())
-        for extract, counts in entry.rule_counts.items()
-    ]
+def _broken_rules(*counts: Mapping[str, int]) -> str:
+    """How many rows broke which rule, over all that is given."""
+    total = sum(map(Counter, counts), Counter())
+    return ", ".join(f"{code} {n:,}" for code, n in total.items())
 
 
 def _table(head: list[str], rows: Iterable[list[str]]) -> list[str]:

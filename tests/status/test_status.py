@@ -106,7 +106,7 @@ def test_the_text(night):
     assert lines[1].split() == ["delivery", "of", "kind", "delivered", "accepted", "quarantined", "duplicate"]
     assert lines[2].split() == ["2016-09-08", "2016-09-08", "full", "13,000", "12,989", "8", "3"]
     assert "  2016-09-08: unexpected column personen.telefoon, kept out" in lines
-    assert "  2016-09-08: personen: insz_invalid 7, code_unknown 2" in lines
+    assert "  2016-09-08: insz_invalid 7, code_unknown 2, parent_quarantined 1" in lines
     at = lines.index("Deliveries refused: 1")
     assert lines[at + 1 : at + 3] == [
         "  2016-09-09: quarantine_rate_exceeded: contracten: 30 % of the rows are quarantined, 5 % is allowed",
