@@ -92,10 +92,10 @@ def compiled_project(settings: Settings) -> Project:
         with FileLock(directory.with_suffix(".lock")):
             found = _read(directory, digest)
             if found is None:
+                # Gone first and put there last: without it what lies there is not read.
+                (directory / "digest").unlink(missing_ok=True)
                 _compile(settings, directory)
-                # Last: without it what lies there is not read.
                 write_whole(directory / "digest", digest.encode())
-                _loaded.cache_clear()
                 found = _read(directory, digest)
     return found
 
@@ -103,13 +103,13 @@ def compiled_project(settings: Settings) -> Project:
 def _read(directory: Path, digest: str) -> Project | None:
     """What was compiled of the project with this digest; None where that is not there, or not whole."""
     try:
-        return _loaded(directory) if (directory / "digest").read_text() == digest else None
+        return _loaded(directory, digest) if (directory / "digest").read_text() == digest else None
     except (FileNotFoundError, ValueError):
         return None
 
 
 @lru_cache(maxsize=1)
-def _loaded(directory: Path) -> Project:
+def _loaded(directory: Path, _digest: str) -> Project:
     manifest, lineage = (json.loads((directory / name).read_bytes()) for name in ("manifest.json", "lineage.json"))
     return Project(directory, manifest, lineage)
 
