@@ -1,4 +1,4 @@
-"""What was compiled of the dbt project is read as it lies there now, also where another process compiled it meanwhile."""
+"""What was compiled of the dbt project is read as it lies there now, whichever process compiled it."""
 
 from __future__ import annotations
 
